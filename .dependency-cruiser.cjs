@@ -1,0 +1,103 @@
+/**
+ * Imports point downward only, without cycles:
+ *
+ *   cli > server > net | migrate > commands > keyspace | resp > config, errors, clock, log
+ *
+ * Beside them stands storage: only server knows it, and it knows only what keyspace declares.
+ * Type-only imports count, and so do dynamic ones.
+ */
+
+/** A layer's files as a path pattern. */
+const layers = {
+  cli: "^src/cli(\\.ts$|/)",
+  server: "^src/server\\.ts$",
+  net: "^src/net/",
+  migrate: "^src/migrate/",
+  commands: "^src/commands/",
+  keyspace: "^src/keyspace/",
+  resp: "^src/resp/",
+  storage: "^src/storage/",
+  base: "^src/(config|errors|clock|log)\\.ts$",
+};
+
+/** Which layers each may import, beside itself. */
+const allowed = {
+  cli: ["server", "base"],
+  server: ["net", "migrate", "commands", "keyspace", "resp", "storage", "base"],
+  net: ["commands", "keyspace", "resp", "base"],
+  migrate: ["commands", "keyspace", "resp", "base"],
+  commands: ["keyspace", "resp", "base"],
+  keyspace: ["base"],
+  resp: ["base"],
+  storage: ["keyspace", "base"],
+  base: [],
+};
+
+const directionRules = Object.entries(allowed).map(([layer, below]) => ({
+  name: `${layer}-imports-downward`,
+  comment: `${layer} may import ${[layer, ...below].join(", ")}`,
+  severity: "error",
+  from: { path: layers[layer] },
+  to: { path: "^src/", pathNot: [layer, ...below].map((name) => layers[name]) },
+}));
+
+/** `modules` may be imported only by files that match `home`. */
+function only(name, home, modules) {
+  return { name, severity: "error", from: { path: "^src/", pathNot: home }, to: { path: modules } };
+}
+
+const npmPackage = (name) => `(^|/)node_modules/(@types/)?${name}/`;
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...directionRules,
+    {
+      name: "every-file-has-a-layer",
+      comment: "A new folder or top-level file needs its place in the order above.",
+      severity: "error",
+      from: { path: "^src/", pathNot: Object.values(layers) },
+      to: {},
+    },
+    {
+      name: "storage-sees-the-contract",
+      comment: "Storage knows the contract, the bitmaps and the change log, not the keyspace that uses it.",
+      severity: "error",
+      from: { path: layers.storage },
+      to: { path: layers.keyspace, pathNot: "^src/keyspace/(storage|bitmap|change-log|hash)[^/]*\\.ts$" },
+    },
+    only("sockets-only-in-net", [layers.net, layers.migrate], "^(node:)?(net|tls)$"),
+    only("sqlite-only-in-storage", [layers.storage], npmPackage("better-sqlite3")),
+    only(
+      "roaring-only-in-bitmap",
+      ["^src/keyspace/bitmap[^/]*\\.ts$", "^src/storage/fold\\.ts$"],
+      npmPackage("roaring"),
+    ),
+    only("commander-only-in-cli", [layers.cli], npmPackage("commander")),
+    only("redis-parser-only-in-migrate", [layers.migrate], npmPackage("redis-parser")),
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    { name: "no-unresolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
+    {
+      name: "only-what-is-shipped",
+      comment: "The source runs without tests, benchmarks and development packages.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { path: "^(test|bench)/" },
+    },
+    {
+      name: "no-dev-packages",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-dev", "npm-no-pkg"], dependencyTypesNot: ["type-only"] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "require", "node", "default", "types"],
+    },
+  },
+};

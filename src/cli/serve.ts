@@ -1,0 +1,194 @@
+/**
+ * `bitmapist-server [serve]`: reads the options, starts the server and turns the system's signals into its methods.
+ * Everything about a process (signals, exit codes, stderr) is here, so that Server can run inside a test.
+ *
+ * Exit codes: 0 after a shutdown, 1 for every failure, 130 (SIGINT) and 143 (SIGTERM) when a second signal cut it short.
+ */
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { APPENDFSYNC, type AppendFsync, DEFAULT_OPTIONS, MEMORY_DB, type ServerOptions } from "../config.js";
+import { StartError } from "../errors.js";
+import { LineLog, LOG_LEVELS, type Log, type LogLevel } from "../log.js";
+import type { Server } from "../server.js";
+import { type Address, isAllInterfaces, parseAddress } from "./address.js";
+
+/** 128 plus the signal's number, as shells report it. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** npm passes a Ctrl-C on that the terminal has already sent to the server, so within this time two signals are one. */
+const NPM_ECHO_MS = 250;
+
+const EXAMPLES = `
+Examples:
+  bitmapist-server                                    localhost:6379, data in ./bitmapist.db
+  bitmapist-server --addr :6379 --requirepass secret  all interfaces, clients must AUTH
+  bitmapist-server --db /var/lib/bitmapist/data.db --bak /backup/data.db
+                                                      kill -USR1 PID writes a copy to /backup/data.db
+  bitmapist-server --db :memory: --addr [::1]:0       keeps nothing, free port on IPv6 localhost
+
+Options may be written as for the Go bitmapist-server: -addr=:6379 -db=data.db -debug`;
+
+interface ServeFlags {
+  addr: Address;
+  db: string;
+  bak: string;
+  appendfsync: AppendFsync;
+  requirepass: string;
+  debug?: true;
+  loglevel: LogLevel;
+  relaxed?: true;
+}
+
+/** Adds the subcommand to `program`, as the one that runs when none is named. */
+export function addServeCommand(program: Command, version: string): void {
+  const defaults = DEFAULT_OPTIONS;
+  program
+    .command("serve", { isDefault: true })
+    .description(
+      "A server that speaks Redis' protocol and keeps bitmaps: compressed in memory, in one SQLite file on disk.",
+    )
+    .configureHelp({ commandUsage: () => "bitmapist-server [serve] [options]" })
+    .addOption(
+      new Option("--addr <host:port>", "address to listen on; :PORT is all interfaces")
+        .default({ host: defaults.host, port: defaults.port } satisfies Address, `${defaults.host}:${defaults.port}`)
+        .argParser(parseAddress),
+    )
+    .option("--db <file>", `database file, made if missing; ${MEMORY_DB} keeps nothing`, defaults.db)
+    .addOption(new Option("--bak <file>", "where SIGUSR1 puts a consistent copy of the database").default("", "none"))
+    .addOption(
+      new Option("--appendfsync <when>", "when writes are forced to the disk")
+        .choices(APPENDFSYNC)
+        .default(defaults.appendfsync),
+    )
+    .addOption(
+      new Option("--requirepass <password>", "password clients must AUTH with").default(defaults.requirepass, "none"),
+    )
+    .option("--debug", "log every command")
+    .addOption(
+      new Option("--loglevel <level>", "least level that is logged").choices(LOG_LEVELS).default(defaults.loglevel),
+    )
+    .addOption(new Option("--relaxed", "taken from the Go bitmapist-server, no effect").hideHelp())
+    .version(`bitmapist-server ${version}`, "-v, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .addHelpText("after", EXAMPLES)
+    .allowExcessArguments()
+    .action(async (flags: ServeFlags, command: Command) => {
+      const [excess] = command.args;
+      if (excess !== undefined) command.error(`error: unexpected argument '${excess}'; see bitmapist-server --help`);
+      const options = toServerOptions(flags, (message) => command.error(`error: ${message}`));
+      const log = new LineLog(options.loglevel);
+      if (flags.relaxed) log.notice("-relaxed has no effect: reads and writes are never delayed here");
+      process.exit(await serve(options, log));
+    });
+}
+
+function toServerOptions(flags: ServeFlags, fail: (message: string) => never): ServerOptions {
+  if (flags.db === "") fail("option '--db <file>' is empty");
+  if (flags.bak !== "" && resolve(flags.bak) === resolve(flags.db)) {
+    fail("option '--bak <file>' names the database itself; a copy needs a file of its own");
+  }
+  return {
+    host: flags.addr.host,
+    port: flags.addr.port,
+    db: flags.db,
+    bak: flags.bak === "" ? undefined : flags.bak,
+    appendfsync: flags.appendfsync,
+    requirepass: flags.requirepass,
+    // Commands are logged at the debug level, so --debug says that level too.
+    loglevel: flags.debug ? "debug" : flags.loglevel,
+    debug: flags.debug ?? DEFAULT_OPTIONS.debug,
+  };
+}
+
+/** Runs the server until it has stopped and returns the process' exit code. */
+async function serve(options: ServerOptions, log: Log): Promise<number> {
+  exitOnUncaught(log);
+  const signals = new Signals(options, log);
+  try {
+    // Loaded only now: the native packages take their time, and a SIGUSR1 meanwhile must find its listener.
+    const { Server } = await import("../server.js");
+    const server = await Server.start(options, log);
+    if (isAllInterfaces(options.host) && options.requirepass === "") {
+      log.warning(
+        "listening on all interfaces without a password: anyone who reaches this port can read and delete the data",
+      );
+    }
+    signals.attach(server);
+    return await server.stopped;
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    log.warning(error.message);
+    return 1;
+  }
+}
+
+/** What the process' signals do, from before the server exists until the process ends. */
+class Signals {
+  readonly #options: ServerOptions;
+  readonly #log: Log;
+  #server: Server | undefined;
+  #stopRequestedMs: number | undefined;
+  #backupRunning = false;
+
+  constructor(options: ServerOptions, log: Log) {
+    this.#options = options;
+    this.#log = log;
+    process.on("SIGINT", () => this.#stop("SIGINT"));
+    process.on("SIGTERM", () => this.#stop("SIGTERM"));
+    // Without a listener Node would open its debugger's port on this signal.
+    process.on("SIGUSR1", () => void this.#backup());
+    // As Redis does: a server outlives the terminal it was started from.
+    process.on("SIGHUP", () => {});
+  }
+
+  /** Hands over the running server; a signal that came during the start takes effect now. */
+  attach(server: Server): void {
+    this.#server = server;
+    if (this.#stopRequestedMs !== undefined) void server.shutdown();
+  }
+
+  #stop(signal: "SIGINT" | "SIGTERM"): void {
+    const nowMs = performance.now();
+    if (this.#stopRequestedMs !== undefined) {
+      if (isRunByNpm() && nowMs - this.#stopRequestedMs < NPM_ECHO_MS) return;
+      this.#log.warning(`${signal} received while shutting down, exiting at once`);
+      process.exit(EXIT_CODES[signal]);
+    }
+    this.#stopRequestedMs = nowMs;
+    this.#log.notice(`${signal} received, shutting down`);
+    // If it fails, the rejection ends the process through exitOnUncaught.
+    void this.#server?.shutdown();
+  }
+
+  async #backup(): Promise<void> {
+    const { bak } = this.#options;
+    if (bak === undefined) return this.#log.warning("SIGUSR1 received, but there is no --bak file to copy to");
+    if (this.#server === undefined)
+      return this.#log.warning("SIGUSR1 received before the server was ready, no copy made");
+    if (this.#backupRunning) return this.#log.notice("SIGUSR1 received, but a copy is being made already");
+    this.#backupRunning = true;
+    const startMs = performance.now();
+    try {
+      await this.#server.backup();
+      this.#log.notice(`backup written to ${bak} in ${Math.round(performance.now() - startMs)} ms`);
+    } catch (error) {
+      this.#log.warning(`backup to ${bak} failed: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      this.#backupRunning = false;
+    }
+  }
+}
+
+/** A bug leaves the memory in doubt, while the file is whole at every moment: say what happened and end. */
+function exitOnUncaught(log: Log): void {
+  process.on("uncaughtException", (error: unknown) => {
+    log.warning(`uncaught, exiting: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    process.exit(1);
+  });
+  // A reader of the log that went away is no reason to stop.
+  process.stderr.on("error", () => {});
+}
+
+function isRunByNpm(): boolean {
+  return ["start", "npx"].includes(process.env.npm_lifecycle_event ?? "");
+}

@@ -1,0 +1,35 @@
+/**
+ * Time and chance, passed in wherever they matter, so that a test needs no sleep and no luck.
+ */
+
+export interface Clock {
+  /** Wall-clock time in milliseconds since the Unix epoch. Deadlines are compared with it. */
+  now(): number;
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = { now: () => Date.now() };
+
+/** A clock that moves only when it is told to. For tests. */
+export class ManualClock implements Clock {
+  #now: number;
+
+  constructor(nowMs: number) {
+    this.#now = nowMs;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  set(nowMs: number): void {
+    this.#now = nowMs;
+  }
+
+  advance(ms: number): void {
+    this.#now += ms;
+  }
+}
+
+/** A number in [0, 1), as Math.random gives it. */
+export type Random = () => number;

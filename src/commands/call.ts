@@ -1,0 +1,50 @@
+/** Runs one command's handler. Execute calls it for a client's request, EXEC for each command of its queue. */
+import { CommandError } from "../errors.js";
+import type { Argv } from "../resp/argv.js";
+import type { Reply } from "../resp/reply.js";
+import type { Client } from "./client.js";
+import type { Command } from "./command.js";
+
+/** What a client is told when the fault is ours or the disk's; the log has the rest. */
+const INTERNAL_ERROR = "ERR internal error, see the server's log";
+
+/** Calls the handler, counts the call, and replies with the error if it throws. */
+export function call(command: Command, client: Client, argv: Argv, reply: Reply): void {
+  const { stats, log, debug } = client.server;
+  const mark = reply.mark();
+  stats.commands++;
+  stats.calls.set(command.name, (stats.calls.get(command.name) ?? 0) + 1);
+  client.lastCommand = command.name;
+  if (debug) log.notice(`client ${client.id}: ${describe(argv)}`);
+  try {
+    command.handler(client, argv, reply);
+  } catch (error) {
+    reply.rewind(mark);
+    if (error instanceof CommandError) {
+      replyError(client, reply, error.message);
+    } else {
+      log.warning(`command ${command.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+      replyError(client, reply, INTERNAL_ERROR);
+    }
+  }
+}
+
+/** Writes an error reply and counts it. */
+export function replyError(client: Client, reply: Reply, message: string): void {
+  client.server.stats.errorReplies++;
+  reply.error(message);
+}
+
+const DESCRIBED_ARGUMENTS_MAX = 16;
+const DESCRIBED_BYTES_MAX = 64;
+
+/** A request for the log: its first arguments, their first bytes; passwords are not shown. */
+function describe(argv: Argv): string {
+  if (argv.is(0, "AUTH") || argv.is(0, "HELLO")) return `${argv.string(0)} (redacted)`;
+  const shown: string[] = [];
+  for (let i = 0; i < Math.min(argv.length, DESCRIBED_ARGUMENTS_MAX); i++) {
+    shown.push(JSON.stringify(argv.bytes(i).subarray(0, DESCRIBED_BYTES_MAX).toString("latin1")));
+  }
+  if (argv.length > DESCRIBED_ARGUMENTS_MAX) shown.push(`... ${argv.length - DESCRIBED_ARGUMENTS_MAX} more`);
+  return shown.join(" ");
+}

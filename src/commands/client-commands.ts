@@ -1,0 +1,292 @@
+/** CLIENT and its subcommands. */
+import { CommandError } from "../errors.js";
+import type { Argv } from "../resp/argv.js";
+import type { Reply } from "../resp/reply.js";
+import { SYNTAX_ERROR } from "./args.js";
+import type { Client } from "./client.js";
+import type { Command } from "./command.js";
+import { helpHandler } from "./help.js";
+
+const BAD_NAME = new CommandError("ERR Client names cannot contain spaces, newlines or special characters.");
+const NO_SUCH_CLIENT = new CommandError("ERR No such client");
+const BAD_CLIENT_ID = new CommandError("ERR client-id should be greater than 0");
+const BAD_LISTED_ID = new CommandError("ERR Invalid client ID");
+const CLIENT_TYPES = ["normal", "master", "replica", "slave", "pubsub"];
+
+/** A connection's name: printable ASCII without spaces (Redis' rule). Returns it, or throws. */
+export function checkName(name: string): string {
+  if (!/^[!-~]*$/.test(name)) throw BAD_NAME;
+  return name;
+}
+
+/** CLIENT ID */
+function id(client: Client, _argv: Argv, reply: Reply): void {
+  reply.integer(client.id);
+}
+
+/** CLIENT GETNAME */
+function getname(client: Client, _argv: Argv, reply: Reply): void {
+  if (client.name === "") reply.nil();
+  else reply.bulk(client.name);
+}
+
+/** CLIENT SETNAME connection-name */
+function setname(client: Client, argv: Argv, reply: Reply): void {
+  client.name = checkName(argv.string(2));
+  reply.ok();
+}
+
+/** CLIENT SETINFO LIB-NAME name | LIB-VER version (Redis 7.2) */
+function setinfo(client: Client, argv: Argv, reply: Reply): void {
+  const value = argv.string(3);
+  const attribute = argv.string(2).toLowerCase();
+  if (attribute !== "lib-name" && attribute !== "lib-ver") {
+    throw new CommandError(`ERR Unrecognized option '${argv.string(2)}'`);
+  }
+  if (!/^[!-~]*$/.test(value)) {
+    throw new CommandError(`ERR ${attribute} cannot contain spaces, newlines or special characters.`);
+  }
+  if (attribute === "lib-name") client.libName = value;
+  else client.libVersion = value;
+  reply.ok();
+}
+
+/** CLIENT REPLY ON | OFF | SKIP */
+function replyMode(client: Client, argv: Argv, reply: Reply): void {
+  if (argv.is(2, "ON")) {
+    client.replyMode = "on";
+    reply.ok();
+  } else if (argv.is(2, "OFF")) client.replyMode = "off";
+  else if (argv.is(2, "SKIP")) {
+    if (client.replyMode !== "off") client.replyMode = "skip-next";
+  } else throw SYNTAX_ERROR;
+}
+
+/** CLIENT NO-EVICT ON | OFF: there is nothing to evict a client for; the flag is kept and shown. */
+function noEvict(client: Client, argv: Argv, reply: Reply): void {
+  if (argv.is(2, "ON")) client.noEvict = true;
+  else if (argv.is(2, "OFF")) client.noEvict = false;
+  else throw SYNTAX_ERROR;
+  reply.ok();
+}
+
+/** CLIENT INFO */
+function info(client: Client, _argv: Argv, reply: Reply): void {
+  reply.verbatim(`${describe(client)}\n`);
+}
+
+/** CLIENT LIST [TYPE type | ID id [id ...]] */
+function list(client: Client, argv: Argv, reply: Reply): void {
+  let listed = [...client.server.clients.values()];
+  if (argv.length === 4 && argv.is(2, "TYPE")) {
+    if (typeArg(argv, 3) !== "normal") listed = [];
+  } else if (argv.length > 3 && argv.is(2, "ID")) {
+    const ids: number[] = [];
+    for (let i = 3; i < argv.length; i++) ids.push(idArg(argv, i, BAD_LISTED_ID));
+    listed = ids.flatMap((wanted) => client.server.clients.get(wanted) ?? []);
+  } else if (argv.length !== 2) throw SYNTAX_ERROR;
+  reply.verbatim(listed.map((each) => `${describe(each)}\n`).join(""));
+}
+
+/** A client as CLIENT LIST shows it, with Redis 7.2's fields. Sizes that have no meaning here are 0. */
+function describe(client: Client): string {
+  const { peer, server, transaction } = client;
+  const seconds = (ms: number) => Math.max(Math.floor((server.keyspace.now - ms) / 1000), 0);
+  const flags =
+    `${transaction === undefined ? "" : "x"}${client.noEvict ? "e" : ""}${client.closing ? "c" : ""}` || "N";
+  const fields = {
+    id: client.id,
+    addr: peer.address,
+    laddr: peer.localAddress,
+    fd: 0,
+    name: client.name,
+    age: seconds(client.createdMs),
+    idle: seconds(client.lastActiveMs),
+    flags,
+    db: client.database.number,
+    sub: 0,
+    psub: 0,
+    ssub: 0,
+    multi: transaction === undefined ? -1 : transaction.queue.length,
+    qbuf: peer.queryBufferBytes,
+    "qbuf-free": 0,
+    "argv-mem": 0,
+    "multi-mem": transaction?.queueBytes ?? 0,
+    rbs: 0,
+    rbp: 0,
+    obl: 0,
+    oll: 0,
+    omem: peer.replyBytes,
+    "tot-mem": peer.queryBufferBytes + peer.replyBytes,
+    events: "r",
+    cmd: client.lastCommand,
+    user: "default",
+    redir: -1,
+    resp: client.protocol,
+    "lib-name": client.libName,
+    "lib-ver": client.libVersion,
+  };
+  return Object.entries(fields)
+    .map(([field, value]) => `${field}=${value}`)
+    .join(" ");
+}
+
+/** What a client must be like for CLIENT KILL. */
+type Filter = (candidate: Client) => boolean;
+
+/** CLIENT KILL addr | [ID id] [TYPE type] [USER name] [ADDR addr] [LADDR addr] [SKIPME yes | no] */
+function kill(client: Client, argv: Argv, reply: Reply): void {
+  const clients = [...client.server.clients.values()];
+  if (argv.length === 3) {
+    const found = clients.find(({ peer }) => peer.address === argv.string(2));
+    if (found === undefined) throw NO_SUCH_CLIENT;
+    end(found, client);
+    return reply.ok();
+  }
+  const { filters, skipMe } = killFilters(argv);
+  const found = clients.filter((each) => !(skipMe && each === client) && filters.every((filter) => filter(each)));
+  for (const each of found) end(each, client);
+  reply.integer(found.length);
+}
+
+function killFilters(argv: Argv): { filters: Filter[]; skipMe: boolean } {
+  const filters: Filter[] = [];
+  let skipMe = true;
+  for (let i = 2; i < argv.length; i += 2) {
+    if (i + 1 >= argv.length) throw SYNTAX_ERROR;
+    const value = argv.string(i + 1);
+    if (argv.is(i, "ID")) {
+      const wanted = idArg(argv, i + 1, BAD_CLIENT_ID);
+      filters.push((each) => each.id === wanted);
+    } else if (argv.is(i, "TYPE")) {
+      const type = typeArg(argv, i + 1);
+      filters.push(() => type === "normal");
+    } else if (argv.is(i, "ADDR")) filters.push((each) => each.peer.address === value);
+    else if (argv.is(i, "LADDR")) filters.push((each) => each.peer.localAddress === value);
+    else if (argv.is(i, "USER")) {
+      if (value !== "default") throw new CommandError(`ERR No such user '${value}'`);
+    } else if (argv.is(i, "SKIPME") && (argv.is(i + 1, "YES") || argv.is(i + 1, "NO"))) skipMe = argv.is(i + 1, "YES");
+    else throw SYNTAX_ERROR;
+  }
+  return { filters, skipMe };
+}
+
+/** Ends a connection: one's own after its reply, another's at once. */
+function end(victim: Client, self: Client): void {
+  if (victim === self) victim.closing = true;
+  else victim.peer.destroy();
+}
+
+function idArg(argv: Argv, i: number, error: CommandError): number {
+  const value = argv.integer(i);
+  if (!(value > 0)) throw error;
+  return value;
+}
+
+function typeArg(argv: Argv, i: number): string {
+  const type = argv.string(i).toLowerCase();
+  if (!CLIENT_TYPES.includes(type)) throw new CommandError(`ERR Unknown client type '${argv.string(i)}'`);
+  return type;
+}
+
+const SUBCOMMAND = {
+  flags: ["noscript", "loading", "stale"],
+  categories: ["connection"],
+  group: "connection",
+  complexity: "O(1)",
+} as const;
+const ADMIN = {
+  ...SUBCOMMAND,
+  flags: ["admin", "noscript", "loading", "stale"],
+  complexity: "O(N) in the number of connections",
+} as const;
+const CHANGING = ["nondeterministic_output"];
+
+const help = helpHandler("client", () => SUBCOMMANDS);
+
+const SUBCOMMANDS: readonly Command[] = [
+  {
+    ...SUBCOMMAND,
+    name: "client|getname",
+    arity: 2,
+    since: "2.6.9",
+    summary: "The connection's name.",
+    handler: getname,
+  },
+  {
+    ...SUBCOMMAND,
+    name: "client|help",
+    arity: 2,
+    flags: ["loading", "stale"],
+    since: "5.0.0",
+    summary: "What there is.",
+    handler: help,
+  },
+  { ...SUBCOMMAND, name: "client|id", arity: 2, since: "5.0.0", summary: "The connection's number.", handler: id },
+  {
+    ...SUBCOMMAND,
+    name: "client|info",
+    arity: 2,
+    tips: CHANGING,
+    since: "6.2.0",
+    summary: "All about the connection.",
+    handler: info,
+  },
+  { ...ADMIN, name: "client|kill", arity: -3, since: "2.4.0", summary: "Ends connections.", handler: kill },
+  {
+    ...ADMIN,
+    name: "client|list",
+    arity: -2,
+    tips: CHANGING,
+    since: "2.4.0",
+    summary: "All connections.",
+    handler: list,
+  },
+  {
+    ...ADMIN,
+    name: "client|no-evict",
+    arity: 3,
+    since: "7.0.0",
+    summary: "Marks the connection as not to be evicted.",
+    handler: noEvict,
+  },
+  {
+    ...SUBCOMMAND,
+    name: "client|reply",
+    arity: 3,
+    since: "3.2.0",
+    summary: "Switches replies off and on.",
+    handler: replyMode,
+  },
+  {
+    ...SUBCOMMAND,
+    name: "client|setinfo",
+    arity: 4,
+    since: "7.2.0",
+    summary: "The client library's name and version.",
+    handler: setinfo,
+  },
+  {
+    ...SUBCOMMAND,
+    name: "client|setname",
+    arity: 3,
+    since: "2.6.9",
+    summary: "Names the connection.",
+    handler: setname,
+  },
+];
+
+export const CLIENT_COMMANDS: readonly Command[] = [
+  {
+    name: "client",
+    arity: -2,
+    flags: [],
+    group: "connection",
+    since: "2.4.0",
+    complexity: "Depends on subcommand.",
+    summary: "About connections.",
+    differs: "without CACHING, GETREDIR, PAUSE, TRACKING, TRACKINGINFO, UNBLOCK, UNPAUSE; with Redis 7.2's SETINFO",
+    handler: help,
+    subcommands: SUBCOMMANDS,
+  },
+];

@@ -1,0 +1,116 @@
+/** One client as the commands know it: its database, protocol, name and transaction. What bytes it sends is net's business. */
+import type { Database } from "../keyspace/database.js";
+import type { Watcher } from "../keyspace/watches.js";
+import type { Argv } from "../resp/argv.js";
+import type { Reply } from "../resp/reply.js";
+import type { Command } from "./command.js";
+import type { ServerContext } from "./context.js";
+
+/** What a command can see and do of the connection behind a client. */
+export interface Peer {
+  /** Like `127.0.0.1:50312`. */
+  readonly address: string;
+  readonly localAddress: string;
+  /** Bytes received and not run yet, and bytes of replies not sent yet. */
+  readonly queryBufferBytes: number;
+  readonly replyBytes: number;
+  /** Ends the connection now, without waiting for replies to be read. */
+  destroy(): void;
+}
+
+/** What MULTI gathers. */
+export interface Transaction {
+  queue: { command: Command; argv: Argv }[];
+  /** Bytes of the queued arguments. */
+  queueBytes: number;
+  /** A command could not be queued: EXEC must refuse. */
+  poisoned: boolean;
+}
+
+/** Work that a command waits for; the client's further requests wait with it, all other clients go on. */
+export interface Pending {
+  until: Promise<void>;
+  /** Writes the reply when the work is done. */
+  done: (reply: Reply) => void;
+  /** Writes the reply when it failed. */
+  failed: (reply: Reply) => void;
+}
+
+export class Client implements Watcher {
+  readonly id: number;
+  readonly server: ServerContext;
+  readonly peer: Peer;
+  readonly createdMs: number;
+  lastActiveMs: number;
+  database: Database;
+  protocol: 2 | 3 = 2;
+  name = "";
+  libName = "";
+  libVersion = "";
+  authenticated: boolean;
+  noEvict = false;
+  /** CLIENT REPLY: `skip-next` is said by SKIP and becomes `skip` for the command after it. */
+  replyMode: "on" | "off" | "skip-next" | "skip" = "on";
+  transaction: Transaction | undefined;
+  /** Name of the command that ran last. */
+  lastCommand = "NULL";
+  pending: Pending | undefined;
+  /** The connection ends as soon as the replies so far are sent. */
+  closing = false;
+  readonly #watched: { database: number; key: string }[] = [];
+  #touched = false;
+
+  constructor(server: ServerContext, peer: Peer) {
+    this.server = server;
+    this.peer = peer;
+    this.id = server.nextClientId();
+    this.createdMs = server.keyspace.now;
+    this.lastActiveMs = this.createdMs;
+    this.database = server.keyspace.databases[0] as Database;
+    this.authenticated = server.settings.requirepass === "";
+  }
+
+  /** WATCH: from now on a change of the key makes EXEC refuse. */
+  watch(key: string): void {
+    const database = this.database.number;
+    if (this.#watched.some((watched) => watched.database === database && watched.key === key)) return;
+    // A key whose deadline has passed dies now, before the watch, as a change that the client already knows.
+    this.server.keyspace.lookup(this.database, key);
+    this.#watched.push({ database, key });
+    this.server.keyspace.watches.add(database, key, this);
+  }
+
+  unwatch(): void {
+    for (const { database, key } of this.#watched) this.server.keyspace.watches.delete(database, key, this);
+    this.#watched.length = 0;
+    this.#touched = false;
+  }
+
+  /** A watched key was changed. */
+  touched(): void {
+    this.#touched = true;
+  }
+
+  /** Whether a watched key was changed or has expired since WATCH. */
+  get watchFailed(): boolean {
+    const { keyspace } = this.server;
+    for (const { database, key } of this.#watched) keyspace.lookup(keyspace.databases[database] as Database, key);
+    return this.#touched;
+  }
+
+  get watchedKeys(): number {
+    return this.#watched.length;
+  }
+
+  /** DISCARD, and what every end of a transaction does. */
+  discardTransaction(): void {
+    this.transaction = undefined;
+    this.unwatch();
+  }
+
+  /** The connection is gone: forgets what others could still see of the client. */
+  leave(): void {
+    this.discardTransaction();
+    this.server.clients.delete(this.id);
+  }
+}

@@ -1,0 +1,37 @@
+/** Finds the row of a request. Which rows there are is table.ts' business. */
+import type { Argv } from "../resp/argv.js";
+import type { Command } from "./command.js";
+
+export class CommandTable {
+  /** The commands in the order of their names, subcommands inside them. */
+  readonly rows: readonly Command[];
+  /** By name in lower and in upper case, which is how clients write them; other spellings take a slower way. */
+  readonly #byName = new Map<string, Command>();
+
+  /** `hidden` rows are found but not listed. */
+  constructor(rows: readonly Command[], hidden: readonly Command[] = []) {
+    this.rows = [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const row of [...rows, ...hidden].flatMap((command) => [command, ...(command.subcommands ?? [])])) {
+      this.#byName.set(row.name, row);
+      this.#byName.set(row.name.toUpperCase(), row);
+    }
+  }
+
+  /** The row with this name in any case; a subcommand's name is like `client|id`. */
+  named(name: string): Command | undefined {
+    return this.#byName.get(name) ?? this.#byName.get(name.toLowerCase());
+  }
+
+  /** The row of a request: its subcommand's, where the command has any and the request names one. */
+  find(argv: Argv): Command | undefined {
+    const command = this.named(argv.string(0));
+    if (command?.subcommands === undefined) return command?.name.includes("|") ? undefined : command;
+    return argv.length === 1 ? command : this.named(`${command.name}|${argv.string(1)}`);
+  }
+
+  /** The command with subcommands that a request begins with, whether or not it has the one that is asked for. */
+  container(argv: Argv): Command | undefined {
+    const command = this.named(argv.string(0));
+    return command?.subcommands === undefined ? undefined : command;
+  }
+}

@@ -1,0 +1,190 @@
+/** CONFIG GET, SET, RESETSTAT, for the parameters that exist here and the few that clients ask for. */
+import { basename, dirname, resolve } from "node:path";
+import {
+  APPENDFSYNC,
+  BULK_BYTES_MAX,
+  CLIENTS_MAX,
+  DATABASES,
+  MEMORY_DB,
+  QUERY_BUFFER_BYTES_MAX,
+  TCP_BACKLOG,
+  TCP_KEEPALIVE_MS,
+} from "../config.js";
+import { CommandError } from "../errors.js";
+import { compileGlob } from "../keyspace/glob.js";
+import { LOG_LEVELS } from "../log.js";
+import type { Argv } from "../resp/argv.js";
+import type { Reply } from "../resp/reply.js";
+import { SYNTAX_ERROR } from "./args.js";
+import type { Client } from "./client.js";
+import type { Command } from "./command.js";
+import type { ServerContext } from "./context.js";
+import { helpHandler } from "./help.js";
+
+interface Parameter {
+  get(server: ServerContext): string;
+  /** Absent where only a restart changes it. Returns a function that makes the change, or throws what is wrong with the value. */
+  set?(server: ServerContext, value: string): () => void;
+}
+
+const fixed = (value: string | number): Parameter => ({ get: () => String(value) });
+
+function choice<T extends string>(choices: readonly T[], value: string): T {
+  const chosen = choices.find((each) => each === value.toLowerCase());
+  if (chosen === undefined) throw new CommandError(`argument(s) must be one of the following: ${choices.join(", ")}`);
+  return chosen;
+}
+
+const PARAMETERS: Readonly<Record<string, Parameter>> = {
+  appendfsync: {
+    get: (server) => server.settings.appendfsync,
+    set: (server, value) => {
+      const chosen = choice(APPENDFSYNC, value);
+      return () => server.setAppendfsync(chosen);
+    },
+  },
+  // What is written is always on disk after a second: Redis calls that an append-only file.
+  appendonly: { get: (server) => (server.db === MEMORY_DB ? "no" : "yes") },
+  bind: { get: (server) => server.host ?? "* -::*" },
+  "client-query-buffer-limit": fixed(QUERY_BUFFER_BYTES_MAX),
+  databases: fixed(DATABASES),
+  dbfilename: { get: (server) => (server.db === MEMORY_DB ? "" : basename(server.db)) },
+  dir: { get: (server) => (server.db === MEMORY_DB ? "" : dirname(resolve(server.db))) },
+  loglevel: {
+    get: (server) => server.log.level,
+    set: (server, value) => {
+      const chosen = choice(LOG_LEVELS, value);
+      return () => {
+        server.log.level = chosen;
+      };
+    },
+  },
+  maxclients: fixed(CLIENTS_MAX),
+  maxmemory: fixed(0),
+  "maxmemory-policy": fixed("noeviction"),
+  port: { get: (server) => String(server.port) },
+  "proto-max-bulk-len": fixed(BULK_BYTES_MAX),
+  requirepass: {
+    get: (server) => server.settings.requirepass,
+    set: (server, value) => () => {
+      server.settings.requirepass = value;
+    },
+  },
+  save: fixed(""),
+  "slave-read-only": fixed("yes"),
+  "tcp-backlog": fixed(TCP_BACKLOG),
+  "tcp-keepalive": fixed(TCP_KEEPALIVE_MS / 1000),
+  timeout: fixed(0),
+};
+
+/** CONFIG GET pattern [pattern ...] */
+function get(client: Client, argv: Argv, reply: Reply): void {
+  const patterns: ((name: string) => boolean)[] = [];
+  for (let i = 2; i < argv.length; i++) patterns.push(compileGlob(argv.string(i).toLowerCase()));
+  const found = Object.entries(PARAMETERS).filter(([name]) => patterns.some((matches) => matches(name)));
+  reply.map(found.length);
+  for (const [name, parameter] of found) {
+    reply.bulk(name);
+    reply.bulk(parameter.get(client.server));
+  }
+}
+
+/** CONFIG SET parameter value [parameter value ...]: all of them, or none. */
+function set(client: Client, argv: Argv, reply: Reply): void {
+  if (argv.length % 2 === 1) throw SYNTAX_ERROR;
+  const changes = new Map<string, () => void>();
+  for (let i = 2; i < argv.length; i += 2) {
+    const given = argv.string(i);
+    const name = given.toLowerCase();
+    const parameter = PARAMETERS[name];
+    if (parameter === undefined) {
+      throw new CommandError(`ERR Unknown option or number of arguments for CONFIG SET - '${given}'`);
+    }
+    if (changes.has(name)) throw failed(name, "duplicate parameter");
+    if (parameter.set === undefined) throw failed(name, "can't set immutable config");
+    changes.set(name, prepare(client.server, name, parameter.set, argv.string(i + 1)));
+  }
+  for (const change of changes.values()) change();
+  reply.ok();
+}
+
+function prepare(
+  server: ServerContext,
+  name: string,
+  setter: NonNullable<Parameter["set"]>,
+  value: string,
+): () => void {
+  try {
+    return setter(server, value);
+  } catch (error) {
+    if (error instanceof CommandError) throw failed(name, error.message);
+    throw error;
+  }
+}
+
+function failed(name: string, reason: string): CommandError {
+  return new CommandError(`ERR CONFIG SET failed (possibly related to argument '${name}') - ${reason}`);
+}
+
+/** CONFIG RESETSTAT */
+function resetstat(client: Client, _argv: Argv, reply: Reply): void {
+  client.server.stats.reset();
+  client.server.keyspace.expiredKeys = 0;
+  reply.ok();
+}
+
+const SUBCOMMAND = { flags: ["admin", "noscript", "loading", "stale"], group: "server", complexity: "O(N)" } as const;
+
+const help = helpHandler("config", () => SUBCOMMANDS);
+
+const SUBCOMMANDS: readonly Command[] = [
+  {
+    ...SUBCOMMAND,
+    name: "config|get",
+    arity: -3,
+    since: "2.0.0",
+    summary: "Parameters that match a pattern.",
+    handler: get,
+  },
+  {
+    ...SUBCOMMAND,
+    name: "config|help",
+    arity: 2,
+    flags: ["loading", "stale"],
+    since: "5.0.0",
+    summary: "What there is.",
+    handler: help,
+  },
+  {
+    ...SUBCOMMAND,
+    name: "config|resetstat",
+    arity: 2,
+    since: "2.0.0",
+    summary: "Sets INFO's counters to 0.",
+    handler: resetstat,
+  },
+  {
+    ...SUBCOMMAND,
+    name: "config|set",
+    arity: -4,
+    tips: ["request_policy:all_nodes", "response_policy:all_succeeded"],
+    since: "2.0.0",
+    summary: "Changes parameters.",
+    handler: set,
+  },
+];
+
+export const CONFIG_COMMANDS: readonly Command[] = [
+  {
+    name: "config",
+    arity: -2,
+    flags: [],
+    group: "server",
+    since: "2.0.0",
+    complexity: "Depends on subcommand.",
+    summary: "About the configuration.",
+    differs: "knows the parameters that exist here; REWRITE is missing",
+    handler: help,
+    subcommands: SUBCOMMANDS,
+  },
+];

@@ -1,0 +1,58 @@
+/** What every command may use of the server. server.ts makes it; a test may make a smaller one. */
+import type { AppendFsync } from "../config.js";
+import type { Keyspace } from "../keyspace/keyspace.js";
+import type { Saver } from "../keyspace/saver.js";
+import type { Log } from "../log.js";
+import type { Client } from "./client.js";
+import type { CommandTable } from "./command-table.js";
+
+/** Settings that CONFIG SET can change while the server runs. */
+export interface Settings {
+  appendfsync: AppendFsync;
+  /** The empty string means no password. */
+  requirepass: string;
+}
+
+/** Counters since the start, or since CONFIG RESETSTAT. */
+export class Stats {
+  connections = 0;
+  rejectedConnections = 0;
+  commands = 0;
+  keyspaceHits = 0;
+  keyspaceMisses = 0;
+  errorReplies = 0;
+  inputBytes = 0;
+  outputBytes = 0;
+  /** How often each command ran, by its name. */
+  readonly calls = new Map<string, number>();
+
+  reset(): void {
+    Object.assign(this, new Stats());
+  }
+}
+
+export interface ServerContext {
+  readonly version: string;
+  /** 40 hexadecimal digits, new with each start. */
+  readonly runId: string;
+  readonly startedMs: number;
+  readonly pid: number;
+  readonly host: string | undefined;
+  port: number;
+  /** The file, or `:memory:`. */
+  readonly db: string;
+  readonly commands: CommandTable;
+  readonly keyspace: Keyspace;
+  readonly saver: Saver;
+  readonly clients: Map<number, Client>;
+  readonly settings: Settings;
+  readonly stats: Stats;
+  readonly log: Log;
+  /** Log every command. */
+  readonly debug: boolean;
+  setAppendfsync(appendfsync: AppendFsync): void;
+  /** Ends the server; `save` commits what has changed first. Returns at once. */
+  shutdown(save: boolean): void;
+  /** Gives a client its number. */
+  nextClientId(): number;
+}

@@ -1,0 +1,316 @@
+/** Commands about keys whatever they hold: DEL, EXISTS, KEYS, SCAN, RENAME, COPY, MOVE and the like. */
+import { SCAN_COUNT_MAX } from "../config.js";
+import { CommandError } from "../errors.js";
+import { compileGlob } from "../keyspace/glob.js";
+import type { Argv } from "../resp/argv.js";
+import type { Reply } from "../resp/reply.js";
+import { databaseArg, integerArg, NO_SUCH_KEY, NOT_AN_INTEGER, SAME_OBJECT, SYNTAX_ERROR } from "./args.js";
+import type { Client } from "./client.js";
+import { type Command, LOOK_AT_KEY, LOOK_AT_KEYS } from "./command.js";
+import { lookupEntry } from "./lookup.js";
+
+const INVALID_CURSOR = new CommandError("ERR invalid cursor");
+
+/** Redis' cursors are unsigned 64-bit numbers; ours are below 2^53. */
+const CURSOR_MAX = 2n ** 64n - 1n;
+const SCAN_COUNT_DEFAULT = 10;
+
+/** DEL key [key ...], and UNLINK */
+function del(client: Client, argv: Argv, reply: Reply): void {
+  const { keyspace } = client.server;
+  let deleted = 0;
+  for (let i = 1; i < argv.length; i++) {
+    const entry = keyspace.lookup(client.database, argv.string(i));
+    if (entry === undefined) continue;
+    keyspace.delete(entry);
+    deleted++;
+  }
+  reply.integer(deleted);
+}
+
+/** EXISTS key [key ...], and TOUCH: a key named twice counts twice. */
+function exists(client: Client, argv: Argv, reply: Reply): void {
+  let found = 0;
+  for (let i = 1; i < argv.length; i++) if (lookupEntry(client, argv.string(i)) !== undefined) found++;
+  reply.integer(found);
+}
+
+/** TYPE key */
+function type(client: Client, argv: Argv, reply: Reply): void {
+  reply.simple(client.server.keyspace.lookup(client.database, argv.string(1)) === undefined ? "none" : "string");
+}
+
+/** KEYS pattern */
+function keys(client: Client, argv: Argv, reply: Reply): void {
+  replyKeys(reply, client.server.keyspace.keys(client.database, compileGlob(argv.string(1))));
+}
+
+function replyKeys(reply: Reply, found: readonly string[]): void {
+  reply.array(found.length);
+  for (const key of found) reply.bulk(key);
+}
+
+/** SCAN cursor [MATCH pattern] [COUNT count] [TYPE type] */
+function scan(client: Client, argv: Argv, reply: Reply): void {
+  const cursor = cursorArg(argv, 1);
+  let count = SCAN_COUNT_DEFAULT;
+  let matches = (_key: string) => true;
+  let ofType = true;
+  for (let i = 2; i < argv.length; i += 2) {
+    if (i + 1 >= argv.length) throw SYNTAX_ERROR;
+    if (argv.is(i, "COUNT")) count = integerArg(argv, i + 1, NOT_AN_INTEGER);
+    else if (argv.is(i, "MATCH")) matches = compileGlob(argv.string(i + 1));
+    else if (argv.is(i, "TYPE")) ofType = argv.is(i + 1, "STRING");
+    else throw SYNTAX_ERROR;
+    if (count < 1) throw SYNTAX_ERROR;
+  }
+  const page = client.server.keyspace.scan(client.database, cursor, Math.min(count, SCAN_COUNT_MAX));
+  reply.array(2);
+  reply.bulk(String(page.cursor));
+  replyKeys(reply, ofType ? page.keys.filter(matches) : []);
+}
+
+/** A cursor as Redis reads it with strtoul: digits that may have zeros or a minus before them, and nothing behind. */
+function cursorArg(argv: Argv, i: number): number {
+  const text = argv.string(i);
+  if (!/^[+-]?[0-9]+$/.test(text)) throw INVALID_CURSOR;
+  const value = BigInt(text.replace(/^[+-]/, ""));
+  if (value > CURSOR_MAX) throw INVALID_CURSOR;
+  return Number(text.startsWith("-") ? BigInt.asUintN(64, -value) : value);
+}
+
+/** RENAME key newkey */
+function rename(client: Client, argv: Argv, reply: Reply): void {
+  const { keyspace } = client.server;
+  const entry = keyspace.lookup(client.database, argv.string(1));
+  if (entry === undefined) throw NO_SUCH_KEY;
+  if (argv.string(1) !== argv.string(2)) {
+    const target = keyspace.lookup(client.database, argv.string(2));
+    if (target !== undefined) keyspace.delete(target);
+    keyspace.rename(entry, client.database, argv.string(2));
+  }
+  reply.ok();
+}
+
+/** RENAMENX key newkey */
+function renamenx(client: Client, argv: Argv, reply: Reply): void {
+  const { keyspace } = client.server;
+  const entry = keyspace.lookup(client.database, argv.string(1));
+  if (entry === undefined) throw NO_SUCH_KEY;
+  if (keyspace.lookup(client.database, argv.string(2)) !== undefined) return reply.integer(0);
+  keyspace.rename(entry, client.database, argv.string(2));
+  reply.integer(1);
+}
+
+/** MOVE key db */
+function move(client: Client, argv: Argv, reply: Reply): void {
+  const { keyspace } = client.server;
+  const target = databaseArg(client, argv, 2);
+  if (target === client.database) throw SAME_OBJECT;
+  const key = argv.string(1);
+  const entry = keyspace.lookup(client.database, key);
+  if (entry === undefined || keyspace.lookup(target, key) !== undefined) return reply.integer(0);
+  keyspace.rename(entry, target, key);
+  reply.integer(1);
+}
+
+/** COPY source destination [DB destination-db] [REPLACE] */
+function copy(client: Client, argv: Argv, reply: Reply): void {
+  const { keyspace } = client.server;
+  let target = client.database;
+  let replace = false;
+  for (let i = 3; i < argv.length; i++) {
+    if (argv.is(i, "REPLACE")) replace = true;
+    else if (argv.is(i, "DB") && i + 1 < argv.length) target = databaseArg(client, argv, ++i);
+    else throw SYNTAX_ERROR;
+  }
+  const key = argv.string(1);
+  const newKey = argv.string(2);
+  if (target === client.database && key === newKey) throw SAME_OBJECT;
+  const entry = lookupEntry(client, key);
+  if (entry === undefined) return reply.integer(0);
+  const existing = keyspace.lookup(target, newKey);
+  if (existing !== undefined) {
+    if (!replace) return reply.integer(0);
+    keyspace.delete(existing);
+  }
+  keyspace.copy(entry, target, newKey);
+  reply.integer(1);
+}
+
+/** DBSIZE */
+function dbsize(client: Client, _argv: Argv, reply: Reply): void {
+  reply.integer(client.database.size);
+}
+
+/** RANDOMKEY */
+function randomkey(client: Client, _argv: Argv, reply: Reply): void {
+  const key = client.server.keyspace.randomKey(client.database);
+  if (key === undefined) reply.nil();
+  else reply.bulk(key);
+}
+
+const SUMMED = ["request_policy:multi_shard", "response_policy:agg_sum"];
+const KEYSPACE = { categories: ["keyspace"], group: "generic" } as const;
+
+export const KEY_COMMANDS: readonly Command[] = [
+  {
+    ...KEYSPACE,
+    name: "copy",
+    arity: -3,
+    flags: ["write", "denyoom"],
+    keys: [
+      { flags: ["RO", "access"], first: 1, last: 0, step: 1 },
+      { flags: ["OW", "update"], first: 2, last: 0, step: 1 },
+    ],
+    since: "6.2.0",
+    complexity: "O(N) in the size of the compressed value",
+    summary: "Copies a key with its deadline.",
+    handler: copy,
+  },
+  {
+    ...KEYSPACE,
+    name: "dbsize",
+    arity: 1,
+    flags: ["readonly", "fast"],
+    tips: ["request_policy:all_shards", "response_policy:agg_sum"],
+    group: "server",
+    since: "1.0.0",
+    complexity: "O(1)",
+    summary: "Counts the keys of the database.",
+    handler: dbsize,
+  },
+  {
+    ...KEYSPACE,
+    name: "del",
+    arity: -2,
+    flags: ["write"],
+    keys: [{ flags: ["RM", "delete"], first: 1, last: -1, step: 1 }],
+    tips: SUMMED,
+    since: "1.0.0",
+    complexity: "O(N) in the number of keys",
+    summary: "Deletes keys and counts those that were there.",
+    handler: del,
+  },
+  {
+    ...KEYSPACE,
+    name: "exists",
+    arity: -2,
+    flags: ["readonly", "fast"],
+    keys: [LOOK_AT_KEYS],
+    tips: SUMMED,
+    since: "1.0.0",
+    complexity: "O(N) in the number of keys",
+    summary: "Counts the named keys that exist.",
+    handler: exists,
+  },
+  {
+    ...KEYSPACE,
+    name: "keys",
+    arity: 2,
+    flags: ["readonly"],
+    categories: ["keyspace", "dangerous"],
+    tips: ["request_policy:all_shards", "nondeterministic_output_order"],
+    since: "1.0.0",
+    complexity: "O(N) in the number of keys of the database",
+    summary: "Lists all keys that match a pattern.",
+    handler: keys,
+  },
+  {
+    ...KEYSPACE,
+    name: "move",
+    arity: 3,
+    flags: ["write", "fast"],
+    keys: [{ flags: ["RW", "access", "update"], first: 1, last: 0, step: 1 }],
+    since: "1.0.0",
+    complexity: "O(1)",
+    summary: "Moves a key to another database.",
+    handler: move,
+  },
+  {
+    ...KEYSPACE,
+    name: "randomkey",
+    arity: 1,
+    flags: ["readonly"],
+    tips: ["request_policy:all_shards", "nondeterministic_output"],
+    since: "1.0.0",
+    complexity: "O(1)",
+    summary: "Gives some key.",
+    handler: randomkey,
+  },
+  {
+    ...KEYSPACE,
+    name: "rename",
+    arity: 3,
+    flags: ["write"],
+    keys: [
+      { flags: ["RW", "access", "delete"], first: 1, last: 0, step: 1 },
+      { flags: ["OW", "update"], first: 2, last: 0, step: 1 },
+    ],
+    since: "1.0.0",
+    complexity: "O(1)",
+    summary: "Gives a key another name, over whatever has it.",
+    handler: rename,
+  },
+  {
+    ...KEYSPACE,
+    name: "renamenx",
+    arity: 3,
+    flags: ["write", "fast"],
+    keys: [
+      { flags: ["RW", "access", "delete"], first: 1, last: 0, step: 1 },
+      { flags: ["OW", "insert"], first: 2, last: 0, step: 1 },
+    ],
+    since: "1.0.0",
+    complexity: "O(1)",
+    summary: "Gives a key another name if nothing has it.",
+    handler: renamenx,
+  },
+  {
+    ...KEYSPACE,
+    name: "scan",
+    arity: -2,
+    flags: ["readonly"],
+    tips: ["nondeterministic_output", "request_policy:special"],
+    since: "2.8.0",
+    complexity: "O(COUNT) a call",
+    summary: "Lists the keys page by page.",
+    differs: "pages are in the order of a hash of the key; a cursor stays valid over restarts",
+    handler: scan,
+  },
+  {
+    ...KEYSPACE,
+    name: "touch",
+    arity: -2,
+    flags: ["readonly", "fast"],
+    keys: [LOOK_AT_KEYS],
+    tips: SUMMED,
+    since: "3.2.1",
+    complexity: "O(N) in the number of keys",
+    summary: "Marks keys as used and counts those that exist.",
+    handler: exists,
+  },
+  {
+    ...KEYSPACE,
+    name: "type",
+    arity: 2,
+    flags: ["readonly", "fast"],
+    keys: [LOOK_AT_KEY],
+    since: "1.0.0",
+    complexity: "O(1)",
+    summary: "Tells what a key holds: string, or none without one.",
+    handler: type,
+  },
+  {
+    ...KEYSPACE,
+    name: "unlink",
+    arity: -2,
+    flags: ["write", "fast"],
+    keys: [{ flags: ["RM", "delete"], first: 1, last: -1, step: 1 }],
+    tips: SUMMED,
+    since: "4.0.0",
+    complexity: "O(N) in the number of keys",
+    summary: "Deletes keys, as DEL.",
+    handler: del,
+  },
+];

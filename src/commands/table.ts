@@ -1,0 +1,35 @@
+/**
+ * The command table: the only list of commands. Dispatch, COMMAND, INFO and the documentation read it.
+ * A new command is a row in its family's file; a new family is a line here.
+ */
+import { BITMAP_COMMANDS } from "./bitmap.js";
+import { CLIENT_COMMANDS } from "./client-commands.js";
+import { COMMAND_COMMANDS } from "./command-commands.js";
+import { CommandTable } from "./command-table.js";
+import { CONFIG_COMMANDS } from "./config-commands.js";
+import { CONNECTION_COMMANDS, HTTP_WORDS } from "./connection.js";
+import { DATABASE_COMMANDS } from "./database.js";
+import { EXPIRE_COMMANDS } from "./expire.js";
+import { INFO_COMMANDS } from "./info.js";
+import { KEY_COMMANDS } from "./keys.js";
+import { SERVER_COMMANDS } from "./server-commands.js";
+import { STRING_COMMANDS } from "./string.js";
+import { TRANSACTION_COMMANDS } from "./transaction.js";
+
+export const COMMAND_TABLE = new CommandTable(
+  [
+    ...BITMAP_COMMANDS,
+    ...CLIENT_COMMANDS,
+    ...COMMAND_COMMANDS,
+    ...CONFIG_COMMANDS,
+    ...CONNECTION_COMMANDS,
+    ...DATABASE_COMMANDS,
+    ...EXPIRE_COMMANDS,
+    ...INFO_COMMANDS,
+    ...KEY_COMMANDS,
+    ...SERVER_COMMANDS,
+    ...STRING_COMMANDS,
+    ...TRANSACTION_COMMANDS,
+  ],
+  HTTP_WORDS,
+);

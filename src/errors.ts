@@ -1,0 +1,17 @@
+/**
+ * The failures that cross a module's border, grouped by whose they are.
+ *
+ * - The client's fault: `CommandError` (an error reply, the connection goes on) and `ProtocolError` (an error reply, the
+ *   connection ends). Their messages are Redis' words.
+ * - The operator's: `StartError`, one clear line and exit code 1.
+ * - Anything else is a bug or a broken machine and is not caught quietly.
+ */
+
+/** A command was refused. `message` is the whole error reply without the leading `-`, e.g. `ERR syntax error`. */
+export class CommandError extends Error {}
+
+/** The bytes were no request. `message` begins with `Protocol error: `; the connection is closed after the reply. */
+export class ProtocolError extends Error {}
+
+/** The server can't start as it was told to. `message` is the one line the operator reads. */
+export class StartError extends Error {}

@@ -1,0 +1,96 @@
+/**
+ * Brings the change log to the storage: one batch at a time, at most FLUSH_INTERVAL_MS after the first change in it.
+ * While the storage can't write, it knows the reason, and commands that write are refused.
+ */
+import { FLUSH_INTERVAL_MS } from "../config.js";
+import type { Keyspace } from "./keyspace.js";
+import type { Storage } from "./storage.js";
+
+export class Saver {
+  /** When the last commit was done, in wall-clock milliseconds; the start at first. */
+  lastSaveMs = Date.now();
+  /** How long the last one took, in milliseconds. */
+  lastSaveTookMs = 0;
+  /** `keyspace.changes` as of the last batch that was committed. */
+  savedChanges = 0;
+  /** Why the storage can't write at present. Nothing is lost by it: what it holds is tried again and again. */
+  failure: string | undefined;
+  readonly #keyspace: Keyspace;
+  readonly #storage: Storage;
+  readonly #waiting = new Set<(reason: Error) => void>();
+  #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(keyspace: Keyspace, storage: Storage) {
+    this.#keyspace = keyspace;
+    this.#storage = storage;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.saveSoon(), FLUSH_INTERVAL_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  get isSaving(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Begins to commit what has changed, unless a commit is under way already: then the next one will. */
+  saveSoon(): void {
+    if (this.#running !== undefined || !this.#keyspace.isDirty) return;
+    // A failure was told through `failed`, and a storage that died ends the server: nobody waits here.
+    this.#commitAll().catch(() => {});
+  }
+
+  /** Resolves when everything that has changed until now is committed. Rejects when the storage can't, and goes on trying. */
+  async save(): Promise<void> {
+    if (this.failure !== undefined) throw new Error(this.failure);
+    let fail: (reason: Error) => void = () => {};
+    const failed = new Promise<never>((_resolve, reject) => {
+      fail = reject;
+    });
+    this.#waiting.add(fail);
+    try {
+      await Promise.race([this.#commitAll(), failed]);
+    } finally {
+      this.#waiting.delete(fail);
+    }
+  }
+
+  /** The storage says that a commit failed. */
+  failed(reason: string): void {
+    this.failure = reason;
+    for (const fail of this.#waiting) fail(new Error(reason));
+  }
+
+  /** The storage says that a commit succeeded. */
+  succeeded(): void {
+    this.failure = undefined;
+  }
+
+  async #commitAll(): Promise<void> {
+    // The batch in flight does not hold the newest changes: wait for it, and then for one of our own.
+    while (this.#running !== undefined) await this.#running;
+    if (!this.#keyspace.isDirty) return;
+    this.#running = this.#commit();
+    try {
+      await this.#running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const begun = performance.now();
+    const { changes } = this.#keyspace;
+    const batch = this.#keyspace.takeBatch();
+    await this.#storage.write(batch);
+    this.#keyspace.committed(batch);
+    this.savedChanges = changes;
+    this.lastSaveMs = Date.now();
+    this.lastSaveTookMs = performance.now() - begun;
+  }
+}

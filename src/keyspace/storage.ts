@@ -1,0 +1,53 @@
+/**
+ * What the keyspace asks of a storage. The keyspace declares it and knows no more than this; src/storage implements it.
+ * Reads answer at once from what is committed; a write is a whole batch of the change log and takes its time.
+ */
+import type { Batch } from "./change-log.js";
+
+export interface StoredDatabase {
+  number: number;
+  slot: number;
+  keys: number;
+  volatileKeys: number;
+}
+
+/** A key's row without its value. `deadline` is NO_DEADLINE or milliseconds. */
+export interface StoredKey {
+  id: number;
+  slot: number;
+  hash: number;
+  key: string;
+  deadline: number;
+}
+
+export interface StoredValue {
+  byteLength: number;
+  /** Roaring's portable format. */
+  portable: Uint8Array;
+}
+
+export interface Storage {
+  /** All logical databases, as of the opening. */
+  readonly databases: readonly StoredDatabase[];
+  /** An id above every id in the file, as of the opening. */
+  readonly nextId: number;
+
+  find(slot: number, key: string): StoredKey | undefined;
+  /** The value of a row that `find` or a listing gave. Throws when it can't be read. */
+  load(id: number): StoredValue;
+  /**
+   * Keys of a slot in the order of their hash, from `hash` on: `limit` of them, and beyond that those with the same hash
+   * as the last. Fewer than `limit` means that there are no more.
+   */
+  page(slot: number, hash: number, limit: number): StoredKey[];
+  /** Up to `limit` keys whose deadline is before `now`, the oldest first, those after `after` in that order. */
+  expired(now: number, after: ExpiredCursor, limit: number): StoredKey[];
+
+  /** Commits a batch. Batches are committed in the order of the calls. Resolves after the commit, and only then. */
+  write(batch: Batch): Promise<void>;
+}
+
+export interface ExpiredCursor {
+  deadline: number;
+  id: number;
+}

@@ -1,0 +1,22 @@
+/** What the server asks of a storage beyond the keyspace's contract, and what a storage tells the server. */
+import type { AppendFsync } from "../config.js";
+import type { Storage } from "../keyspace/storage.js";
+
+/** What the server, beyond the keyspace, does with a storage. */
+export interface DurableStorage extends Storage {
+  setAppendfsync(appendfsync: AppendFsync): void;
+  /** Copies what is committed to `target`, whole or not at all. */
+  backup(target: string): Promise<void>;
+  /** Resolves when all that was written is committed and nothing is open any more. */
+  close(): Promise<void>;
+}
+
+/** What a storage tells of itself. */
+export interface StorageEvents {
+  /** A commit failed. It is tried again until it succeeds. */
+  onWriteFailed(reason: string): void;
+  /** A commit succeeded. */
+  onWritten(): void;
+  /** It can't write any more at all. */
+  onDied(error: Error): void;
+}

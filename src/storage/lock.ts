@@ -1,0 +1,24 @@
+/**
+ * One server per file. The lock is an exclusive SQLite transaction on an empty database beside the file, held as long as the
+ * process lives: the operating system gives it back when the process ends, however it ends. Outside readers of the file
+ * itself are not hindered by it.
+ */
+import Database from "better-sqlite3";
+import { StartError } from "../errors.js";
+import type { Connection } from "./schema.js";
+
+/** Takes the lock for `path`, or throws StartError when another server has it. Close the connection to give it back. */
+export function lockFile(path: string): Connection {
+  const lock = new Database(`${path}-lock`, { timeout: 0 });
+  try {
+    lock.pragma("journal_mode = MEMORY");
+    lock.exec("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (cause) {
+    lock.close();
+    if (cause instanceof Database.SqliteError && cause.code === "SQLITE_BUSY") {
+      throw new StartError(`${path} is in use by another bitmapist-server`, { cause });
+    }
+    throw cause;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The SQLite file: what is in it, and whether a file is one of ours. It is made for people too: `sqlite3 FILE` shows
+ * keys, lengths, cardinalities and deadlines, and the bitmaps are in Roaring's portable format.
+ */
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import Database from "better-sqlite3";
+import { DATABASES } from "../config.js";
+import { StartError } from "../errors.js";
+
+export type Connection = Database.Database;
+
+/** `PRAGMA application_id` of our files: "BMap". */
+export const APPLICATION_ID = 0x424d6170;
+
+/** `PRAGMA user_version`: the newest layout that this code knows. */
+export const SCHEMA_VERSION = 1;
+
+/**
+ * `keys` is small and listed; `bitmaps` holds what may be large and is read by id. `hash` is keyHash(key), which orders
+ * SCAN. A key belongs to a slot, and `databases` says which logical database a slot is (FLUSHDB and SWAPDB change that).
+ * `deadline` is in milliseconds since the epoch, NULL for never.
+ */
+const SCHEMA = `
+  CREATE TABLE databases (
+    slot INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE,
+    keys INTEGER NOT NULL,
+    volatile_keys INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE keys (
+    id INTEGER PRIMARY KEY,
+    slot INTEGER NOT NULL,
+    hash INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    byte_length INTEGER NOT NULL,
+    cardinality INTEGER NOT NULL,
+    deadline INTEGER
+  ) STRICT;
+  CREATE INDEX keys_by_hash ON keys (slot, hash);
+  CREATE INDEX keys_by_deadline ON keys (deadline, id) WHERE deadline IS NOT NULL;
+  CREATE TABLE bitmaps (
+    id INTEGER PRIMARY KEY,
+    portable BLOB NOT NULL
+  ) STRICT;
+`;
+
+/** Offsets in the header of every SQLite file (SQLite's "Database File Format", 1.3). */
+const HEADER = { bytes: 100, magic: "SQLite format 3\0", userVersion: 60, applicationId: 68 } as const;
+
+/**
+ * Looks at a file without opening it as a database, so that one that is not ours stays as it is to the byte.
+ * Throws StartError when it is no SQLite file, another program's, or of a newer version. Missing and empty files are fine.
+ */
+export function checkFile(path: string): void {
+  if (!existsSync(path) || statSync(path).size === 0) return;
+  if (!statSync(path).isFile()) throw new StartError(`${path} is not a file`);
+  const header = Buffer.alloc(HEADER.bytes);
+  const file = openSync(path, "r");
+  try {
+    readSync(file, header, 0, HEADER.bytes, 0);
+  } finally {
+    closeSync(file);
+  }
+  if (header.toString("latin1", 0, HEADER.magic.length) !== HEADER.magic) {
+    throw new StartError(`${path} is not a bitmapist-server database (no SQLite file); it was left untouched`);
+  }
+  if (header.readUInt32BE(HEADER.applicationId) !== APPLICATION_ID) {
+    throw new StartError(`${path} is another program's SQLite database; it was left untouched`);
+  }
+  const version = header.readUInt32BE(HEADER.userVersion);
+  if (version > SCHEMA_VERSION) {
+    throw new StartError(
+      `${path} was written by a newer bitmapist-server (schema ${version}, this one knows ${SCHEMA_VERSION}); it was left untouched`,
+    );
+  }
+}
+
+/** Creates the tables in a new database, in one transaction. */
+export function createSchema(connection: Connection): void {
+  connection.transaction(() => {
+    connection.exec(SCHEMA);
+    const insert = connection.prepare("INSERT INTO databases (slot, number, keys, volatile_keys) VALUES (?, ?, 0, 0)");
+    for (let number = 0; number < DATABASES; number++) insert.run(number, number);
+    connection.pragma(`application_id = ${APPLICATION_ID}`);
+    connection.pragma(`user_version = ${SCHEMA_VERSION}`);
+  })();
+}
+
+/** Opens a connection to a database that exists, or is made by this. `cacheKib` is its page cache. */
+export function connect(path: string, cacheKib: number, options: { readonly?: boolean } = {}): Connection {
+  const connection = new Database(path, options);
+  connection.pragma(`cache_size = -${cacheKib}`);
+  connection.pragma("temp_store = MEMORY");
+  return connection;
+}

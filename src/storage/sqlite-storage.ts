@@ -1,0 +1,126 @@
+/**
+ * The storage on a file: a reader on the server's thread (point look-ups of some ten microseconds) and a writer on a thread of
+ * its own, which is the only one that waits for the disk.
+ */
+import { Worker } from "node:worker_threads";
+import { type AppendFsync, READER_CACHE_KIB } from "../config.js";
+import type { Batch } from "../keyspace/change-log.js";
+import type { ExpiredCursor, StoredDatabase, StoredKey, StoredValue } from "../keyspace/storage.js";
+import type { DurableStorage, StorageEvents } from "./durable-storage.js";
+import type { BackupData, WriterData, WriterReport, WriterRequest } from "./messages.js";
+import { Reader } from "./reader.js";
+import { type Connection, connect } from "./schema.js";
+
+const SYNCHRONOUS = { everysec: "FULL", no: "NORMAL" } as const satisfies Record<
+  AppendFsync,
+  WriterData["synchronous"]
+>;
+
+export class SqliteStorage implements DurableStorage {
+  readonly databases: readonly StoredDatabase[];
+  readonly nextId: number;
+  readonly #path: string;
+  readonly #lock: Connection;
+  readonly #connection: Connection;
+  readonly #reader: Reader;
+  readonly #writer: Worker;
+  readonly #committed = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  readonly #events: StorageEvents;
+  #closing = false;
+  #closed: () => void = () => {};
+
+  /** `lock` is the lock on `path`, whose schema is in place. */
+  constructor(path: string, lock: Connection, appendfsync: AppendFsync, events: StorageEvents) {
+    this.#path = path;
+    this.#lock = lock;
+    this.#events = events;
+    this.#connection = connect(path, READER_CACHE_KIB, { readonly: true });
+    this.#reader = new Reader(this.#connection);
+    this.databases = this.#reader.databases();
+    this.nextId = this.#reader.nextId();
+    const workerData: WriterData = { path, synchronous: SYNCHRONOUS[appendfsync] };
+    this.#writer = new Worker(new URL("./writer-worker.js", import.meta.url), { workerData });
+    this.#writer.on("message", (report: WriterReport) => this.#report(report));
+    this.#writer.on("error", (error) => this.#died(error));
+    this.#writer.on("exit", () => this.#died(new Error("the writer thread ended")));
+  }
+
+  find(slot: number, key: string): StoredKey | undefined {
+    return this.#reader.find(slot, key);
+  }
+
+  load(id: number): StoredValue {
+    return this.#reader.load(id);
+  }
+
+  page(slot: number, hash: number, limit: number): StoredKey[] {
+    return this.#reader.page(slot, hash, limit);
+  }
+
+  expired(now: number, after: ExpiredCursor, limit: number): StoredKey[] {
+    return this.#reader.expired(now, after, limit);
+  }
+
+  write(batch: Batch): Promise<void> {
+    const { number, words } = batch;
+    return new Promise((resolve, reject) => {
+      this.#committed.set(number, { resolve, reject });
+      this.#ask({ batch: { number, words } }, [words.buffer as ArrayBuffer]);
+    });
+  }
+
+  setAppendfsync(appendfsync: AppendFsync): void {
+    this.#ask({ synchronous: SYNCHRONOUS[appendfsync] });
+  }
+
+  /** Runs in a thread of its own; writes go on meanwhile. Rejects with the reason, and then no copy was made. */
+  backup(target: string): Promise<void> {
+    const workerData: BackupData = { path: this.#path, target };
+    const worker = new Worker(new URL("./backup-worker.js", import.meta.url), { workerData });
+    return new Promise((resolve, reject) => {
+      worker.on("error", reject);
+      worker.on("exit", () => resolve());
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await new Promise<void>((resolve) => {
+      this.#closed = resolve;
+      this.#ask({ close: true });
+    });
+    this.#connection.close();
+    this.#lock.close();
+  }
+
+  #ask(request: WriterRequest, transfer: ArrayBuffer[] = []): void {
+    this.#writer.postMessage(request, transfer);
+  }
+
+  #report(report: WriterReport): void {
+    switch (report.kind) {
+      case "committed":
+        this.#committed.get(report.number)?.resolve();
+        this.#committed.delete(report.number);
+        this.#events.onWritten();
+        break;
+      case "failed":
+        this.#events.onWriteFailed(report.reason);
+        break;
+      case "closed":
+        this.#closed();
+        break;
+    }
+  }
+
+  #died(error: Error): void {
+    if (this.#closing) {
+      this.#closed();
+      return;
+    }
+    this.#closing = true;
+    for (const { reject } of this.#committed.values()) reject(error);
+    this.#committed.clear();
+    this.#events.onDied(error);
+  }
+}
