@@ -52,7 +52,7 @@ export interface ServerContext {
   readonly debug: boolean;
   setAppendfsync(appendfsync: AppendFsync): void;
   /** Ends the server; `save` commits what has changed first. Returns at once. */
-  shutdown(save: boolean): void;
+  requestShutdown(save: boolean): void;
   /** Gives a client its number. */
   nextClientId(): number;
 }

@@ -7,8 +7,8 @@ export interface DurableStorage extends Storage {
   setAppendfsync(appendfsync: AppendFsync): void;
   /** Copies what is committed to `target`, whole or not at all. */
   backup(target: string): Promise<void>;
-  /** Resolves when all that was written is committed and nothing is open any more. */
-  close(): Promise<void>;
+  /** Resolves when all that was written is committed, or with `discard` given up, and nothing is open any more. */
+  close(options?: { discard: boolean }): Promise<void>;
 }
 
 /** What a storage tells of itself. */

@@ -83,14 +83,19 @@ export class SqliteStorage implements DurableStorage {
     });
   }
 
-  async close(): Promise<void> {
+  async close({ discard } = { discard: false }): Promise<void> {
     this.#closing = true;
-    await new Promise<void>((resolve) => {
+    if (discard) await this.#writer.terminate();
+    else await this.#finishWriting();
+    this.#connection.close();
+    this.#lock.close();
+  }
+
+  #finishWriting(): Promise<void> {
+    return new Promise((resolve) => {
       this.#closed = resolve;
       this.#ask({ close: true });
     });
-    this.#connection.close();
-    this.#lock.close();
   }
 
   #ask(request: WriterRequest, transfer: ArrayBuffer[] = []): void {

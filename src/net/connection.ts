@@ -1,0 +1,186 @@
+/**
+ * One connection: bytes in, commands run, replies out. All requests of a chunk are run before their replies leave in one write.
+ * A client that does not read is not served: while more than REPLY_PAUSE_BYTES wait for it, nothing of it is read or run.
+ */
+import type { Socket } from "node:net";
+import { Client, type Peer, type Pending } from "../commands/client.js";
+import type { ServerContext } from "../commands/context.js";
+import { execute } from "../commands/execute.js";
+import { REPLY_CLOSE_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
+import { ProtocolError } from "../errors.js";
+import type { Reply, Segment } from "../resp/reply.js";
+import { AUTHENTICATED_LIMITS, RequestParser, UNAUTHENTICATED_LIMITS } from "../resp/request-parser.js";
+
+export class Connection implements Peer {
+  readonly address: string;
+  readonly localAddress: string;
+  readonly #socket: Socket;
+  readonly #server: ServerContext;
+  readonly #client: Client;
+  readonly #parser: RequestParser;
+  /** Shared by all connections: it is empty whenever none of them is running a chunk. */
+  readonly #reply: Reply;
+  /** Segments behind a stream that the client has not taken yet. */
+  readonly #unsent: Segment[] = [];
+  #isPaused = false;
+  #isEnded = false;
+
+  constructor(socket: Socket, server: ServerContext, reply: Reply) {
+    this.#socket = socket;
+    this.#server = server;
+    this.#reply = reply;
+    this.address = endpoint(socket.remoteAddress, socket.remotePort);
+    this.localAddress = endpoint(socket.localAddress, socket.localPort);
+    this.#client = new Client(server, this);
+    this.#parser = new RequestParser(limitsOf(this.#client));
+    server.clients.set(this.#client.id, this.#client);
+    server.stats.connections++;
+    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    socket.on("drain", () => this.#advance());
+    socket.on("close", () => this.#left());
+    // The close that follows says all that there is to say: clients come and go.
+    socket.on("error", (error) => server.log.debug(`client ${this.#client.id}: ${error.message}`));
+    server.log.verbose(`client ${this.#client.id} connected from ${this.address}`);
+  }
+
+  get queryBufferBytes(): number {
+    return this.#parser.bufferedBytes;
+  }
+
+  get replyBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Ends the connection now. */
+  destroy(): void {
+    this.#isEnded = true;
+    this.#socket.destroy();
+  }
+
+  /** Runs nothing more, and ends the connection when the replies so far are sent. */
+  end(): void {
+    this.#client.closing = true;
+    this.#advance();
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#server.stats.inputBytes += chunk.length;
+    this.#parser.feed(chunk);
+    this.#advance();
+  }
+
+  /** Does what can be done now: sends, runs, sends. Called when bytes came, room came, or a pending command is done. */
+  #advance(): void {
+    if (this.#isEnded) return;
+    this.#send();
+    while (this.#canRun() && this.#runChunk()) this.#send();
+    if (this.#isEnded) return;
+    if (this.#client.closing && this.#unsent.length === 0) {
+      this.#isEnded = true;
+      this.#socket.destroySoon();
+      return;
+    }
+    this.#pause(!this.#canRun());
+  }
+
+  #canRun(): boolean {
+    return (
+      !this.#isEnded &&
+      !this.#client.closing &&
+      this.#client.pending === undefined &&
+      this.#unsent.length === 0 &&
+      this.#socket.writableLength <= REPLY_PAUSE_BYTES
+    );
+  }
+
+  /** Runs the requests that have arrived, until there is enough to send. Returns whether there may be more of them. */
+  #runChunk(): boolean {
+    const client = this.#client;
+    try {
+      while (this.#reply.size <= REPLY_PAUSE_BYTES) {
+        const argv = this.#parser.next();
+        if (argv === undefined) break;
+        const { authenticated } = client;
+        execute(client, argv, this.#reply);
+        if (client.authenticated !== authenticated) this.#parser.limits = limitsOf(client);
+        if (client.pending !== undefined) this.#await(client.pending);
+        if (client.closing || client.pending !== undefined || this.#isEnded) break;
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#server.log.verbose(`client ${client.id} at ${this.address}: ${error.message}`);
+      this.#reply.error(`ERR ${error.message}`);
+      client.closing = true;
+    }
+    const mayHaveMore = this.#reply.size > REPLY_PAUSE_BYTES;
+    this.#unsent.push(...this.#reply.take());
+    return mayHaveMore || this.#unsent.length > 0;
+  }
+
+  #await(pending: Pending): void {
+    const settle = (write: (reply: Reply) => void) => {
+      this.#client.pending = undefined;
+      if (this.#isEnded) return;
+      this.#reply.protocol = this.#client.protocol;
+      if (this.#client.replyMode === "on") write(this.#reply);
+      this.#unsent.push(...this.#reply.take());
+      this.#advance();
+    };
+    pending.until.then(
+      () => settle(pending.done),
+      () => settle(pending.failed),
+    );
+  }
+
+  /** Writes what waits, as long as the client takes it: a stream is pulled no faster than it is read. */
+  #send(): void {
+    const socket = this.#socket;
+    for (let segment = this.#unsent[0]; segment !== undefined && !this.#isEnded; segment = this.#unsent[0]) {
+      if (segment instanceof Uint8Array) {
+        this.#unsent.shift();
+        this.#write(segment);
+        continue;
+      }
+      const { value, done } = segment.slices.next();
+      if (done === true) this.#unsent.shift();
+      else if (!this.#write(value) && socket.writableLength > REPLY_PAUSE_BYTES) return;
+    }
+  }
+
+  #write(bytes: Uint8Array): boolean {
+    this.#server.stats.outputBytes += bytes.length;
+    if (this.#socket.writableLength + bytes.length > REPLY_CLOSE_BYTES) {
+      this.#server.log.warning(
+        `client ${this.#client.id} at ${this.address} closed: more than ${REPLY_CLOSE_BYTES} bytes of replies wait for it`,
+      );
+      this.destroy();
+      return false;
+    }
+    return this.#socket.write(bytes);
+  }
+
+  #pause(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    if (isPaused) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #left(): void {
+    this.#isEnded = true;
+    this.#client.leave();
+    for (const segment of this.#unsent) if (!(segment instanceof Uint8Array)) segment.slices.return?.();
+    this.#unsent.length = 0;
+    this.#server.log.verbose(`client ${this.#client.id} left`);
+  }
+}
+
+function limitsOf(client: Client) {
+  return client.authenticated ? AUTHENTICATED_LIMITS : UNAUTHENTICATED_LIMITS;
+}
+
+/** `127.0.0.1:50312`, `[::1]:50312`; an IPv4 peer of a socket for both families is shown as IPv4, as Redis does. */
+function endpoint(host: string | undefined, port: number | undefined): string {
+  const address = (host ?? "?").replace(/^::ffff:/, "");
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
