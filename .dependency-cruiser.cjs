@@ -1,7 +1,7 @@
 /**
  * Imports point downward only, without cycles:
  *
- *   cli > server > net | migrate > commands > keyspace | resp > config, errors, clock, log
+ *   cli > server > net | migrate > commands > keyspace | resp > config, errors, clock, log, version
  *
  * Beside them stands storage: only server knows it, and it knows only what keyspace declares.
  * Type-only imports count, and so do dynamic ones.
@@ -17,7 +17,7 @@ const layers = {
   keyspace: "^src/keyspace/",
   resp: "^src/resp/",
   storage: "^src/storage/",
-  base: "^src/(config|errors|clock|log)\\.ts$",
+  base: "^src/(config|errors|clock|log|version)\\.ts$",
 };
 
 /** Which layers each may import, beside itself. */
@@ -75,7 +75,13 @@ module.exports = {
     ),
     only("commander-only-in-cli", [layers.cli], npmPackage("commander")),
     only("redis-parser-only-in-migrate", [layers.migrate], npmPackage("redis-parser")),
-    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "no-cycles",
+      comment: "Types may know each other (a client its server, a server its clients); modules that run may not.",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
     { name: "no-unresolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
     {
       name: "only-what-is-shipped",

@@ -2,21 +2,17 @@
  * The entry of the command line: the list of subcommands (one file each in cli/), and how mistakes are told.
  * Every usage error is one line on stderr and exit code 1.
  */
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { type FlagNames, translateGoFlags } from "./cli/go-flags.js";
 import { addServeCommand } from "./cli/serve.js";
-
-const packageJson = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
+import { VERSION } from "./version.js";
 
 const program = new Command("bitmapist-server")
   // --help and --version belong to the subcommands; without one they reach serve, the default.
   .helpOption(false)
   .helpCommand(false)
   .configureOutput({ outputError: (text, write) => write(`${text.trim().replace(/\n+/g, " ")}\n`) });
-addServeCommand(program, packageJson.version);
+addServeCommand(program);
 
 await program.parseAsync(translate(process.argv.slice(2)), { from: "user" });
 

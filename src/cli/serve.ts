@@ -10,6 +10,7 @@ import { APPENDFSYNC, type AppendFsync, DEFAULT_OPTIONS, MEMORY_DB, type ServerO
 import { StartError } from "../errors.js";
 import { LineLog, LOG_LEVELS, type Log, type LogLevel } from "../log.js";
 import type { Server } from "../server.js";
+import { VERSION } from "../version.js";
 import { type Address, isAllInterfaces, parseAddress } from "./address.js";
 
 /** 128 plus the signal's number, as shells report it. */
@@ -40,7 +41,7 @@ interface ServeFlags {
 }
 
 /** Adds the subcommand to `program`, as the one that runs when none is named. */
-export function addServeCommand(program: Command, version: string): void {
+export function addServeCommand(program: Command): void {
   const defaults = DEFAULT_OPTIONS;
   program
     .command("serve", { isDefault: true })
@@ -68,7 +69,7 @@ export function addServeCommand(program: Command, version: string): void {
       new Option("--loglevel <level>", "least level that is logged").choices(LOG_LEVELS).default(defaults.loglevel),
     )
     .addOption(new Option("--relaxed", "taken from the Go bitmapist-server, no effect").hideHelp())
-    .version(`bitmapist-server ${version}`, "-v, --version", "print the version")
+    .version(`bitmapist-server ${VERSION}`, "-v, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .addHelpText("after", EXAMPLES)
     .allowExcessArguments()
@@ -94,8 +95,8 @@ function toServerOptions(flags: ServeFlags, fail: (message: string) => never): S
     bak: flags.bak === "" ? undefined : flags.bak,
     appendfsync: flags.appendfsync,
     requirepass: flags.requirepass,
-    // Commands are logged at the debug level, so --debug says that level too.
-    loglevel: flags.debug ? "debug" : flags.loglevel,
+    // Commands are logged as notices, which --debug asks to see whatever the level.
+    loglevel: flags.debug && flags.loglevel === "warning" ? "notice" : flags.loglevel,
     debug: flags.debug ?? DEFAULT_OPTIONS.debug,
   };
 }
@@ -144,7 +145,7 @@ class Signals {
   /** Hands over the running server; a signal that came during the start takes effect now. */
   attach(server: Server): void {
     this.#server = server;
-    if (this.#stopRequestedMs !== undefined) void server.shutdown();
+    if (this.#stopRequestedMs !== undefined) void this.#shutdown(server);
   }
 
   #stop(signal: "SIGINT" | "SIGTERM"): void {
@@ -156,8 +157,17 @@ class Signals {
     }
     this.#stopRequestedMs = nowMs;
     this.#log.notice(`${signal} received, shutting down`);
-    // If it fails, the rejection ends the process through exitOnUncaught.
-    void this.#server?.shutdown();
+    if (this.#server !== undefined) void this.#shutdown(this.#server);
+  }
+
+  async #shutdown(server: Server): Promise<void> {
+    try {
+      await server.shutdown();
+    } catch (error) {
+      // Nothing was closed, so the next signal is a first one again.
+      this.#stopRequestedMs = undefined;
+      this.#log.warning(`can't save, so the server goes on (SHUTDOWN NOSAVE stops it all the same): ${message(error)}`);
+    }
   }
 
   async #backup(): Promise<void> {
@@ -172,7 +182,7 @@ class Signals {
       await this.#server.backup();
       this.#log.notice(`backup written to ${bak} in ${Math.round(performance.now() - startMs)} ms`);
     } catch (error) {
-      this.#log.warning(`backup to ${bak} failed: ${error instanceof Error ? error.message : String(error)}`);
+      this.#log.warning(`backup to ${bak} failed: ${message(error)}`);
     } finally {
       this.#backupRunning = false;
     }
@@ -187,6 +197,10 @@ function exitOnUncaught(log: Log): void {
   });
   // A reader of the log that went away is no reason to stop.
   process.stderr.on("error", () => {});
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function isRunByNpm(): boolean {

@@ -1,6 +1,7 @@
 /** EXPIRE and its kin: deadlines set, read and taken away. */
 import { CommandError } from "../errors.js";
-import { type Entry, NO_DEADLINE } from "../keyspace/entry.js";
+import type { Entry } from "../keyspace/entry.js";
+import { NO_DEADLINE } from "../keyspace/storage.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import type { Client } from "./client.js";

@@ -2,7 +2,7 @@
 import { REPLY_SLICE_BYTES } from "../config.js";
 import { CommandError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
-import { NO_DEADLINE } from "../keyspace/entry.js";
+import { NO_DEADLINE } from "../keyspace/storage.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { clampRange, integerArg, SYNTAX_ERROR } from "./args.js";

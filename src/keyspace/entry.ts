@@ -4,9 +4,7 @@
  */
 import type { Bitmap } from "./bitmap.js";
 import type { Database } from "./database.js";
-
-/** The deadline of a key that does not expire. */
-export const NO_DEADLINE = Number.POSITIVE_INFINITY;
+import { NO_DEADLINE } from "./storage.js";
 
 /** `batch` of an entry whose state is the file's. */
 export const CLEAN = 0;

@@ -9,9 +9,9 @@ import { CRON_BUDGET_MS, EXPIRE_BATCH_ROWS, IDLE_BATCH_ENTRIES, IDLE_MS } from "
 import { type Bit, Bitmap } from "./bitmap.js";
 import { type Batch, ChangeLog } from "./change-log.js";
 import { Database } from "./database.js";
-import { CLEAN, Entry, NO_DEADLINE } from "./entry.js";
+import { CLEAN, Entry } from "./entry.js";
 import { HASH_MAX, keyHash } from "./hash.js";
-import type { ExpiredCursor, Storage, StoredKey } from "./storage.js";
+import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredKey } from "./storage.js";
 import { Watches } from "./watches.js";
 
 /** Rows a walk over a whole database reads at a time. */

@@ -4,6 +4,9 @@
  */
 import type { Batch } from "./change-log.js";
 
+/** The deadline of a key that does not expire. */
+export const NO_DEADLINE = Number.POSITIVE_INFINITY;
+
 export interface StoredDatabase {
   number: number;
   slot: number;

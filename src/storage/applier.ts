@@ -5,9 +5,8 @@
 import type { Statement } from "better-sqlite3";
 import { type Bit, Bitmap } from "../keyspace/bitmap.js";
 import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log.js";
-import { NO_DEADLINE } from "../keyspace/entry.js";
 import { keyHash } from "../keyspace/hash.js";
-import type { StoredDatabase } from "../keyspace/storage.js";
+import { NO_DEADLINE, type StoredDatabase } from "../keyspace/storage.js";
 import type { Connection } from "./schema.js";
 
 /** What a batch makes of one row. Absent fields stay as they are. */

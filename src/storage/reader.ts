@@ -1,8 +1,13 @@
 /** Reads what is committed: the Storage contract's questions as prepared statements. It never writes. */
 import type { Statement } from "better-sqlite3";
-import { NO_DEADLINE } from "../keyspace/entry.js";
 import { keyHash } from "../keyspace/hash.js";
-import type { ExpiredCursor, StoredDatabase, StoredKey, StoredValue } from "../keyspace/storage.js";
+import {
+  type ExpiredCursor,
+  NO_DEADLINE,
+  type StoredDatabase,
+  type StoredKey,
+  type StoredValue,
+} from "../keyspace/storage.js";
 import type { Connection } from "./schema.js";
 
 interface KeyRow {

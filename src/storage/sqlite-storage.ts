@@ -85,9 +85,10 @@ export class SqliteStorage implements DurableStorage {
 
   async close({ discard } = { discard: false }): Promise<void> {
     this.#closing = true;
+    // The reader goes first: whoever closes last folds the WAL into the file, and only the writer may write.
+    this.#connection.close();
     if (discard) await this.#writer.terminate();
     else await this.#finishWriting();
-    this.#connection.close();
     this.#lock.close();
   }
 

@@ -1,0 +1,366 @@
+/**
+ * Random commands, valid and not, for the differential runs and the transcripts. Every argument has a generator that now
+ * and then makes one Redis refuses; beside that a few commands are mutilated as a whole (`mutated`).
+ *
+ * What must not happen here: a command that ends the server or another connection, changes configuration that outlives
+ * the run, or makes redis-server hold much memory.
+ */
+import fc from "fast-check";
+import { type Arg, DATABASES, KEYS, type Step } from "./steps.js";
+
+type Argv = readonly Arg[];
+type ArgvArb = fc.Arbitrary<Argv>;
+
+export interface Sizes {
+  /** Largest bit offset that is written to. */
+  readonly offsetMax: number;
+  /** Longest value that is SET. */
+  readonly valueBytesMax: number;
+}
+
+/** What is compared live. */
+export const LIVE_SIZES: Sizes = { offsetMax: 2 ** 20, valueBytesMax: 2000 };
+
+/** What is kept in transcripts. */
+export const TRANSCRIPT_SIZES: Sizes = { offsetMax: 1200, valueBytesMax: 40 };
+
+const NO_INTEGERS = ["007", "+1", "-0", "1.0", "1e3", "0x10", "abc", "", " 1", "1 ", "1\x00", "9223372036854775808", "-"];
+const HUGE_INTEGERS = ["9223372036854775807", "-9223372036854775808", "4294967296", "-4294967297", "99999999999"];
+
+const key = fc.constantFrom(...KEYS);
+const keys = (min: number) => fc.array(key, { minLength: min, maxLength: 4 });
+const badInteger = fc.constantFrom(...NO_INTEGERS);
+const bit = often(fc.constantFrom("0", "1"), fc.constantFrom("2", "-1", "01", "10", "", "x", "4294967296"));
+
+/** Mostly `usual`, sometimes `odd`. */
+function often<T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T> {
+  return fc.oneof({ weight: 12, arbitrary: usual }, { weight: 1, arbitrary: odd });
+}
+
+function integer(min: number, max: number): fc.Arbitrary<string> {
+  return fc.integer({ min, max }).map(String);
+}
+
+/** Upper, lower or mixed case, as clients write it. */
+function word(...words: string[]): fc.Arbitrary<string> {
+  return fc
+    .tuple(fc.constantFrom(...words), fc.constantFrom("upper", "upper", "lower", "mixed"))
+    .map(([text, style]) => (style === "upper" ? text.toUpperCase() : style === "lower" ? text.toLowerCase() : mixed(text)));
+}
+
+function mixed(text: string): string {
+  return [...text].map((c, i) => (i % 2 === 0 ? c.toUpperCase() : c.toLowerCase())).join("");
+}
+
+/** A command: its name in any case, then arguments. */
+function command(name: string, ...args: fc.Arbitrary<Arg | Argv>[]): ArgvArb {
+  return fc.tuple(word(name), ...args).map(([first, ...rest]) => [first as Arg, ...rest.flat()] as Argv);
+}
+
+/** Some of the options, each one or more words, in any order. */
+function options(...each: fc.Arbitrary<Arg | Argv>[]): fc.Arbitrary<Argv> {
+  const drawn = fc.array(fc.oneof(...each), { maxLength: 3 });
+  return often(
+    drawn.map((list) => list.flat() as Argv),
+    fc.constantFrom<Argv>(["FOO"], ["EX"], ["", "1"]),
+  );
+}
+
+function option(name: string, ...values: fc.Arbitrary<Arg>[]): fc.Arbitrary<Argv> {
+  return fc.tuple(word(name), ...values).map((words) => words as Argv);
+}
+
+/** One of the commands with something wrong with it as a whole. */
+function mutated(argv: ArgvArb): ArgvArb {
+  const change = fc.tuple(fc.constantFrom("drop", "add", "double", "swap", "cut"), fc.nat(), fc.constantFrom("x", "", "1"));
+  return fc.tuple(argv, change).map(([list, [what, n, extra]]) => {
+    const at = list.length < 2 ? 0 : 1 + (n % (list.length - 1));
+    if (what === "add") return [...list, extra];
+    if (at === 0) return list;
+    if (what === "drop") return list.filter((_, i) => i !== at);
+    if (what === "double") return [...list.slice(0, at), list[at]!, ...list.slice(at)];
+    if (what === "cut") return list.slice(0, at);
+    return list.map((arg, i) => (i === at ? list[1]! : i === 1 ? list[at]! : arg));
+  });
+}
+
+/** Parts of glob patterns, the broken ones among them. */
+const globPart = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom("*", "?", "a", "b", "k", "x", "[ab]", "[^a]", "[a-c]", "[c-a]", "\\*", "\\?", "\\a") },
+  { weight: 1, arbitrary: fc.constantFrom("[", "]", "[]", "[^]", "[^", "[a-", "[a-]", "\\", "[\\]]", "[^\\", "^", "-", "**") },
+  { weight: 1, arbitrary: fc.constantFrom("\x00", "\xff", "\r\n", "\x80", "[\x00-\x80]", "[\x80-\xff]", "A", "[A-Z]") },
+);
+export const glob = fc.array(globPart, { maxLength: 7 }).map((parts) => parts.join(""));
+
+/** A key that such a pattern may match. */
+export const globKey = fc
+  .array(fc.constantFrom("a", "b", "c", "k", "x", "*", "?", "[", "]", "\\", "^", "-", "\x00", "\xff", "\r\n", "\x80", "A"), {
+    maxLength: 6,
+  })
+  .map((parts) => parts.join(""));
+
+const database = often(fc.constantFrom(...DATABASES).map(String), fc.constantFrom("16", "-1", "x", "", "01", "99999999999"));
+
+const scanOptions = fc
+  .array(
+    fc.oneof(
+      option("MATCH", glob),
+      option("COUNT", integer(1, 5)),
+      option("TYPE", fc.constantFrom("string", "STRING", "hash", "foo", "")),
+    ),
+    { maxLength: 3 },
+  )
+  .map((list) => list.flat() as string[]);
+
+export interface Families {
+  readonly bits: ArgvArb;
+  readonly strings: ArgvArb;
+  readonly keys: ArgvArb;
+  readonly expiry: ArgvArb;
+  readonly transactions: ArgvArb;
+  readonly connection: ArgvArb;
+}
+
+export function families(sizes: Sizes): Families {
+  const offset = often(
+    fc.oneof(
+      { weight: 4, arbitrary: integer(0, 70) },
+      { weight: 2, arbitrary: integer(0, sizes.offsetMax) },
+      { weight: 1, arbitrary: fc.constantFrom(127, 128, 1023, 65535, 65536, 65537).map((n) => String(n % (sizes.offsetMax + 1))) },
+    ),
+    fc.oneof(badInteger, fc.constantFrom("-1", "4294967296", "9223372036854775807", "-4294967296")),
+  );
+  const readOffset = often(offset, fc.constant("4294967295"));
+  const position = often(
+    fc.oneof(integer(-12, 12), integer(-200, 200), integer(-sizes.offsetMax, sizes.offsetMax)),
+    fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS)),
+  );
+  const unit = often(word("BYTE", "BIT"), fc.constantFrom("BITS", "", "1"));
+  const range = fc.oneof(
+    fc.constant<Argv>([]),
+    fc.tuple(position),
+    fc.tuple(position, position),
+    fc.tuple(position, position, unit),
+    fc.tuple(unit),
+  );
+  const bytes = fc.uint8Array({ maxLength: 12 }).map((list) => Buffer.from(list).toString("latin1"));
+  const value = fc.oneof(
+    { weight: 3, arbitrary: bytes },
+    { weight: 2, arbitrary: fc.constantFrom("", "foobar", "123", "-7", "\x00", "\x00\x00\x00", "\xff", "\xff\xff\xff", "\x80", "hello") },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(fc.constantFrom("\x00", "\xff", "\xaa", "\x00\x01", "x"), fc.integer({ min: 1, max: sizes.valueBytesMax }))
+        .map(([unitBytes, length]) => unitBytes.repeat(length).slice(0, length)),
+    },
+  );
+  const operation = often(word("AND", "OR", "XOR", "NOT"), fc.constantFrom("NAND", "", "AN", "ANDX"));
+
+  const bits = fc.oneof(
+    { weight: 6, arbitrary: command("SETBIT", key, offset, bit) },
+    { weight: 3, arbitrary: command("GETBIT", key, readOffset) },
+    { weight: 4, arbitrary: command("BITCOUNT", key, range) },
+    { weight: 5, arbitrary: command("BITPOS", key, bit, range) },
+    { weight: 4, arbitrary: command("BITOP", operation, key, keys(1)) },
+    { weight: 1, arbitrary: command("BITOP", word("NOT"), key, key) },
+  );
+
+  const deadline: fc.Arbitrary<Argv> = fc.oneof(
+    option("EX", often(integer(-1, 4), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS, "9223372036854775")))),
+    option("PX", often(integer(-1, 3000), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS)))),
+    option("EXAT", often<Arg>(fc.record({ inSeconds: fc.integer({ min: -2, max: 4 }) }), fc.constantFrom("0", "-1", "1", "x"))),
+    option("PXAT", often<Arg>(fc.record({ inMs: fc.integer({ min: -500, max: 3000 }) }), fc.constantFrom("0", "-1", "1", "x"))),
+  );
+
+  const strings = fc.oneof(
+    { weight: 4, arbitrary: command("SET", key, value) },
+    { weight: 4, arbitrary: command("SET", key, value, options(word("NX"), word("XX"), word("GET"), word("KEEPTTL"), deadline)) },
+    { weight: 3, arbitrary: command("GET", key) },
+    { weight: 2, arbitrary: command("STRLEN", key) },
+    { weight: 3, arbitrary: command("GETRANGE", key, position, position) },
+    { weight: 2, arbitrary: command("MGET", keys(1)) },
+    { weight: 2, arbitrary: command("MSET", fc.array(fc.tuple(key, value), { minLength: 1, maxLength: 3 }).map((l) => l.flat())) },
+  );
+
+  const copyOptions = options(word("REPLACE"), option("DB", database));
+  const keyCommands = fc.oneof(
+    { weight: 2, arbitrary: command("DEL", keys(1)) },
+    { weight: 1, arbitrary: command("UNLINK", keys(1)) },
+    { weight: 2, arbitrary: command("EXISTS", keys(1)) },
+    { weight: 1, arbitrary: command("TOUCH", keys(1)) },
+    { weight: 1, arbitrary: command("TYPE", key) },
+    { weight: 2, arbitrary: command("KEYS", glob) },
+    { weight: 1, arbitrary: command("KEYS", fc.constant("*")) },
+    { weight: 1, arbitrary: command("SCAN", fc.constant("0"), fc.constant("COUNT"), integer(1000, 2000), options(option("MATCH", glob))) },
+    {
+      weight: 1,
+      arbitrary: command("SCAN", fc.constantFrom("x", "-1", "", "1.5"), options(option("COUNT", fc.constantFrom("0", "-1", "x")))),
+    },
+    { weight: 1, arbitrary: command("SCAN", fc.constant("0"), option("COUNT", fc.constantFrom("0", "-1", "x", "", "1.5"))) },
+    { weight: 2, arbitrary: command("RENAME", key, key) },
+    { weight: 2, arbitrary: command("RENAMENX", key, key) },
+    { weight: 2, arbitrary: command("DBSIZE") },
+    { weight: 1, arbitrary: command("RANDOMKEY") },
+    { weight: 2, arbitrary: command("SELECT", database) },
+    { weight: 2, arbitrary: command("MOVE", key, database) },
+    { weight: 1, arbitrary: command("SWAPDB", database, database) },
+    { weight: 3, arbitrary: command("COPY", key, key, copyOptions) },
+    { weight: 1, arbitrary: command("FLUSHDB", options(word("ASYNC"), word("SYNC"))) },
+    { weight: 1, arbitrary: command("FLUSHALL", options(word("ASYNC"), word("SYNC"))) },
+  );
+
+  const conditions = options(word("NX"), word("XX"), word("GT"), word("LT"));
+  const seconds = often(integer(-1, 4), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS, "9223372036854775")));
+  const milliseconds = often(integer(-100, 3000), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS)));
+  const atSeconds = often<Arg>(fc.record({ inSeconds: fc.integer({ min: -2, max: 4 }) }), fc.oneof(badInteger, fc.constantFrom("0", "-1", ...HUGE_INTEGERS)));
+  const atMilliseconds = often<Arg>(fc.record({ inMs: fc.integer({ min: -100, max: 3000 }) }), fc.oneof(badInteger, fc.constantFrom("0", "-1", ...HUGE_INTEGERS)));
+  const expiry = fc.oneof(
+    { weight: 3, arbitrary: command("EXPIRE", key, seconds, conditions) },
+    { weight: 3, arbitrary: command("PEXPIRE", key, milliseconds, conditions) },
+    { weight: 3, arbitrary: command("EXPIREAT", key, atSeconds, conditions) },
+    { weight: 3, arbitrary: command("PEXPIREAT", key, atMilliseconds, conditions) },
+    { weight: 2, arbitrary: command("TTL", key) },
+    { weight: 2, arbitrary: command("PTTL", key) },
+    { weight: 2, arbitrary: command("EXPIRETIME", key) },
+    { weight: 2, arbitrary: command("PEXPIRETIME", key) },
+    { weight: 2, arbitrary: command("PERSIST", key) },
+  );
+
+  const transactions = fc.oneof(
+    { weight: 5, arbitrary: command("MULTI") },
+    { weight: 5, arbitrary: command("EXEC") },
+    { weight: 1, arbitrary: command("DISCARD") },
+    { weight: 3, arbitrary: command("WATCH", keys(1)) },
+    { weight: 1, arbitrary: command("UNWATCH") },
+  );
+
+  const text = fc.constantFrom("hello", "", "two words", "\x00\xff", "line\r\nbreak", "x".repeat(200));
+  const connectionName = fc.constantFrom("me", "", "two words", "line\n", "\xe9", "a-b.c:1");
+  const helloOptions = fc.constantFrom<Argv>(
+    [],
+    ["SETNAME", "me"],
+    ["setname", "two words"],
+    ["AUTH", "default", "x"],
+    ["AUTH", "nobody", "x"],
+    ["AUTH", "default"],
+    ["SETNAME"],
+    ["FOO"],
+    ["AUTH", "default", "x", "SETNAME", "you"],
+    ["SETNAME", "you", "AUTH", "nobody", "x"],
+  );
+  const connection = fc.oneof(
+    { weight: 2, arbitrary: command("PING", options(text)) },
+    { weight: 2, arbitrary: command("ECHO", text) },
+    { weight: 2, arbitrary: command("HELLO") },
+    { weight: 4, arbitrary: command("HELLO", often(fc.constantFrom("2", "3"), fc.constantFrom("1", "4", "x", "", "03", "-3")), helloOptions) },
+    { weight: 1, arbitrary: command("RESET") },
+    { weight: 1, arbitrary: command("AUTH", fc.constantFrom<Argv>(["x"], ["default", "x"], ["nobody", "x"], ["", ""], ["a", "b", "c"])) },
+    { weight: 3, arbitrary: command("CLIENT", word("SETNAME"), connectionName) },
+    { weight: 3, arbitrary: command("CLIENT", word("GETNAME")) },
+    { weight: 1, arbitrary: command("CLIENT", word("ID")) },
+    { weight: 1, arbitrary: command("CLIENT", word("INFO")) },
+    { weight: 1, arbitrary: command("CLIENT", word("NO-EVICT"), often(word("ON", "OFF"), fc.constant("maybe"))) },
+    { weight: 1, arbitrary: command("CLIENT", word("REPLY"), fc.constantFrom("ON", "on", "maybe", "")) },
+    { weight: 1, arbitrary: command("CLIENT", word("NOSUCH"), text) },
+    { weight: 1, arbitrary: command("COMMAND", word("COUNT")) },
+    {
+      weight: 2,
+      arbitrary: command(
+        "COMMAND",
+        word("GETKEYS"),
+        fc.oneof(
+          command("BITOP", operation, key, keys(1)),
+          command("SET", key, value),
+          command("MSET", fc.array(fc.tuple(key, value), { maxLength: 3 }).map((list) => list.flat())),
+          command("MGET", keys(0)),
+          command("DEL", keys(1)),
+          command("COPY", key, key),
+          command("GETBIT", key),
+          command("PING"),
+          command("NOSUCH", key),
+        ),
+      ),
+    },
+    { weight: 1, arbitrary: command("COMMAND", word("NOSUCH")) },
+    { weight: 1, arbitrary: command("COMMAND", word("INFO"), word("NOSUCH")) },
+    { weight: 1, arbitrary: command("CONFIG", word("GET"), fc.constantFrom("nosuch", "databases", "DATABASES", "appendonly", "nosuch*")) },
+    { weight: 1, arbitrary: command("CONFIG", word("SET"), fc.constant("nosuch"), text) },
+    { weight: 1, arbitrary: command("CONFIG", word("RESETSTAT")) },
+    { weight: 1, arbitrary: command("CONFIG", word("NOSUCH")) },
+    { weight: 1, arbitrary: command("TIME") },
+    { weight: 1, arbitrary: command("LASTSAVE") },
+    { weight: 1, arbitrary: fc.constantFrom<Argv>(["NOSUCH"], ["nosuch", "a", "b\r\nc"], ["", "x"], ["GE T", "y".repeat(300)], ["X".repeat(300), "z"]) },
+  );
+
+  const withMutations = (usual: ArgvArb) => often(usual, mutated(usual));
+  return {
+    bits: withMutations(bits),
+    strings: withMutations(strings),
+    keys: withMutations(keyCommands),
+    expiry: withMutations(expiry),
+    transactions: withMutations(transactions),
+    // The arguments that end connections or the server stand in no generator, so that no mutation can bring them about.
+    connection: fc.oneof(
+      { weight: 12, arbitrary: withMutations(connection) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom<Argv>(
+          ["SHUTDOWN", "NOSUCH"],
+          ["SHUTDOWN", "SAVE", "NOSAVE"],
+          ["SHUTDOWN", "ABORT", "NOW"],
+          ["SHUTDOWN", "ABORT"],
+          ["CLIENT", "KILL", "ID", "999999"],
+          ["CLIENT", "KILL", "ID", "x"],
+          ["CLIENT", "KILL", "ID", "0"],
+          ["CLIENT", "KILL", "TYPE", "pubsub"],
+          ["CLIENT", "KILL", "TYPE", "nosuch"],
+          ["CLIENT", "KILL", "ADDR", "1.2.3.4:5"],
+          ["CLIENT", "KILL", "LADDR", "1.2.3.4:5"],
+          ["CLIENT", "KILL", "USER", "nobody"],
+          ["CLIENT", "KILL", "ID", "999999", "SKIPME", "maybe"],
+          ["CLIENT", "KILL", "ID", "999999", "SKIPME", "no"],
+          ["CLIENT", "KILL", "ID"],
+          ["CLIENT", "KILL", "1.2.3.4:5"],
+          ["CLIENT", "KILL"],
+          ["CLIENT", "LIST", "TYPE", "nosuch"],
+          ["CLIENT", "LIST", "TYPE", "pubsub"],
+          ["CLIENT", "LIST", "ID", "999999"],
+          ["CLIENT", "LIST", "ID", "x"],
+          ["CLIENT", "LIST", "ID"],
+          ["CLIENT", "LIST", "NOSUCH"],
+        ),
+      },
+    ),
+  };
+}
+
+export interface Mix {
+  readonly commands: ArgvArb;
+  readonly sizes: Sizes;
+  readonly steps: number;
+}
+
+/** A whole run: commands on two connections, with the clock going forward and the composite steps in between. */
+export function run({ commands, sizes, steps }: Mix): fc.Arbitrary<Step[]> {
+  const all = families(sizes);
+  const conn = fc.constantFrom(0, 0, 0, 1);
+  const plain = fc.oneof(all.bits, all.strings);
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 60, arbitrary: fc.record({ kind: fc.constant("call" as const), conn, argv: commands }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        kind: fc.constant("clock" as const),
+        ms: fc.oneof(fc.constantFrom(1, 499, 500, 501, 877, 999, 1000, 1001), fc.integer({ min: 1, max: 3000 })),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("scan" as const), conn, options: scanOptions }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("silent" as const), conn, commands: fc.array(plain, { maxLength: 3 }) }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("skip" as const), conn, argv: plain }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("quit" as const), conn }) },
+  );
+  return fc.array(step, { maxLength: steps, size: "max" });
+}

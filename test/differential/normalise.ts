@@ -1,0 +1,72 @@
+/**
+ * The replies in which two correct servers may differ, and how each is made comparable. This table is the only place
+ * where the comparison looks at less than the bytes; everything not named here is compared byte for byte, errors always.
+ */
+import { encodeReply, type Reply, readReply } from "../support/raw-client.js";
+
+type Normaliser = (reply: Reply) => Reply;
+
+const replaced =
+  (text: string): Normaliser =>
+  (reply) => ({ ...reply, text });
+
+const NORMALISERS: Readonly<Record<string, Normaliser>> = {
+  /** In no order. */
+  KEYS: (reply) => withItems(reply, sorted),
+  /** The keys of one page are in no order. The cursor is compared: generators ask for more than there is, so it is 0. */
+  SCAN: (reply) => withItems(reply, ([cursor, keys]) => (cursor && keys ? [cursor, withItems(keys, sorted)] : [])),
+  /** Any key will do; that it exists is asked separately (runner.ts). */
+  RANDOMKEY: (reply) => (reply.type === "$" && reply.text !== "-1" ? { ...reply, text: "<a key>" } : reply),
+  /** The server's version and the connection's number. */
+  HELLO: (reply) => withItems(reply, hideValuesOf(["version", "id"])),
+  "CLIENT ID": replaced("<id>"),
+  /** Of the connection only what the client itself has set. */
+  "CLIENT INFO": (reply) => ({ ...reply, text: ownFields(reply.text) }),
+  LASTSAVE: replaced("<time>"),
+  /** We have fewer commands. */
+  "COMMAND COUNT": replaced("<count>"),
+};
+
+/** Which of the above apply, so that documentation and transcripts can name them. */
+export const NORMALISED = Object.keys(NORMALISERS);
+
+/**
+ * The comparable form of a reply to `argv`. `queued` are the commands a MULTI has collected: EXEC's reply holds theirs.
+ */
+export function normalise(argv: readonly string[], raw: string, queued: readonly (readonly string[])[] = []): string {
+  const name = argv[0]?.toUpperCase() ?? "";
+  if (name !== "EXEC" && find(argv) === undefined) return raw;
+  const parsed = readReply(Buffer.from(raw, "latin1"));
+  if ("need" in parsed) throw new Error("an unfinished reply");
+  return encodeReply(normaliseReply(argv, parsed.reply, queued));
+}
+
+function normaliseReply(argv: readonly string[], reply: Reply, queued: readonly (readonly string[])[]): Reply {
+  if (reply.type === "-" || reply.type === "!" || (reply.type === "+" && reply.text === "QUEUED")) return reply;
+  if (argv[0]?.toUpperCase() === "EXEC") {
+    return withItems(reply, (items) => items.map((item, i) => normaliseReply(queued[i] ?? [], item, [])));
+  }
+  return find(argv)?.(reply) ?? reply;
+}
+
+function find(argv: readonly string[]): Normaliser | undefined {
+  const [name = "", sub = ""] = argv.map((arg) => arg.toUpperCase());
+  return NORMALISERS[`${name} ${sub}`] ?? NORMALISERS[name];
+}
+
+function withItems(reply: Reply, change: (items: readonly Reply[]) => readonly Reply[]): Reply {
+  return reply.items === undefined ? reply : { ...reply, items: change(reply.items) };
+}
+
+function sorted(items: readonly Reply[]): Reply[] {
+  return [...items].sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
+}
+
+function hideValuesOf(names: readonly string[]): (items: readonly Reply[]) => Reply[] {
+  return (items) => items.map((item, i) => (names.includes(items[i - 1]?.text ?? "") ? { ...item, text: "<hidden>" } : item));
+}
+
+function ownFields(text: string): string {
+  const fields = text.trim().split(" ");
+  return fields.filter((field) => /^(?:name|db|multi|user|resp)=/.test(field)).join(" ");
+}
