@@ -5,7 +5,6 @@
 import { Command } from "commander";
 import { type FlagNames, translateGoFlags } from "./cli/go-flags.js";
 import { addServeCommand } from "./cli/serve.js";
-import { VERSION } from "./version.js";
 
 const program = new Command("bitmapist-server")
   // --help and --version belong to the subcommands; without one they reach serve, the default.
