@@ -26,12 +26,14 @@ export class Saver {
     this.#storage = storage;
   }
 
-  start(): void {
-    this.#timer = setInterval(() => this.saveSoon(), FLUSH_INTERVAL_MS);
+  /** Begins to flush by itself. A commit that took longer than the interval is followed by the next at once. */
+  start(delayMs = FLUSH_INTERVAL_MS): void {
+    this.#timer = setTimeout(() => void this.#flushAndGoOn(), delayMs);
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   get isSaving(): boolean {
@@ -40,9 +42,7 @@ export class Saver {
 
   /** Begins to commit what has changed, unless a commit is under way already: then the next one will. */
   saveSoon(): void {
-    if (this.#running !== undefined || !this.#keyspace.isDirty) return;
-    // A failure was told through `failed`, and a storage that died ends the server: nobody waits here.
-    this.#commitAll().catch(() => {});
+    if (this.#running === undefined) this.#commitAll().catch(() => {});
   }
 
   /** Resolves when everything that has changed until now is committed. Rejects when the storage can't, and goes on trying. */
@@ -69,6 +69,16 @@ export class Saver {
   /** The storage says that a commit succeeded. */
   succeeded(): void {
     this.failure = undefined;
+  }
+
+  async #flushAndGoOn(): Promise<void> {
+    const begun = performance.now();
+    try {
+      await this.#commitAll();
+    } catch {
+      // A storage that died has ended the server; a commit that failed has said so through `failed`.
+    }
+    if (this.#timer !== undefined) this.start(Math.max(FLUSH_INTERVAL_MS - (performance.now() - begun), 0));
   }
 
   async #commitAll(): Promise<void> {
