@@ -1,4 +1,4 @@
-/** Reads what is committed: the Storage contract's questions as prepared statements. It never writes. */
+/** Reads what is committed: the Storage contract's questions as prepared statements. The storages add the writing. */
 import type { Statement } from "better-sqlite3";
 import { keyHash } from "../keyspace/hash.js";
 import {
@@ -21,7 +21,10 @@ interface KeyRow {
 const COLUMNS = "id, slot, hash, key, deadline";
 
 export class Reader {
-  readonly #connection: Connection;
+  /** All logical databases, as of the opening. */
+  readonly databases: readonly StoredDatabase[];
+  /** An id above every id in the file, as of the opening. */
+  readonly nextId: number;
   readonly #find: Statement<[number, number, Buffer], KeyRow>;
   readonly #load: Statement<[number], { byteLength: number; portable: Buffer }>;
   readonly #page: Statement<[number, number, number], KeyRow>;
@@ -29,7 +32,10 @@ export class Reader {
   readonly #expired: Statement<{ now: number; deadline: number; id: number; limit: number }, KeyRow>;
 
   constructor(connection: Connection) {
-    this.#connection = connection;
+    this.databases = connection
+      .prepare<[], StoredDatabase>("SELECT number, slot, keys, volatile_keys AS volatileKeys FROM databases")
+      .all();
+    this.nextId = (connection.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM keys").get()?.id ?? 0) + 1;
     this.#find = connection.prepare(`SELECT ${COLUMNS} FROM keys WHERE slot = ? AND hash = ? AND key = ?`);
     this.#load = connection.prepare(
       "SELECT byte_length AS byteLength, portable FROM keys JOIN bitmaps USING (id) WHERE id = ?",
@@ -41,17 +47,6 @@ export class Reader {
        WHERE deadline < :now AND (deadline, id) > (:deadline, :id)
        ORDER BY deadline, id LIMIT :limit`,
     );
-  }
-
-  databases(): StoredDatabase[] {
-    return this.#connection
-      .prepare<[], StoredDatabase>("SELECT number, slot, keys, volatile_keys AS volatileKeys FROM databases")
-      .all();
-  }
-
-  nextId(): number {
-    const row = this.#connection.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM keys").get();
-    return (row?.id ?? 0) + 1;
   }
 
   find(slot: number, key: string): StoredKey | undefined {

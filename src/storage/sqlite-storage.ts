@@ -5,7 +5,6 @@
 import { Worker } from "node:worker_threads";
 import { type AppendFsync, READER_CACHE_KIB } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
-import type { ExpiredCursor, StoredDatabase, StoredKey, StoredValue } from "../keyspace/storage.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import type { BackupData, WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { Reader } from "./reader.js";
@@ -16,13 +15,10 @@ const SYNCHRONOUS = { everysec: "FULL", no: "NORMAL" } as const satisfies Record
   WriterData["synchronous"]
 >;
 
-export class SqliteStorage implements DurableStorage {
-  readonly databases: readonly StoredDatabase[];
-  readonly nextId: number;
+export class SqliteStorage extends Reader implements DurableStorage {
   readonly #path: string;
   readonly #lock: Connection;
   readonly #connection: Connection;
-  readonly #reader: Reader;
   readonly #writer: Worker;
   readonly #committed = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
   readonly #events: StorageEvents;
@@ -31,34 +27,17 @@ export class SqliteStorage implements DurableStorage {
 
   /** `lock` is the lock on `path`, whose schema is in place. */
   constructor(path: string, lock: Connection, appendfsync: AppendFsync, events: StorageEvents) {
+    const connection = connect(path, READER_CACHE_KIB, { readonly: true });
+    super(connection);
+    this.#connection = connection;
     this.#path = path;
     this.#lock = lock;
     this.#events = events;
-    this.#connection = connect(path, READER_CACHE_KIB, { readonly: true });
-    this.#reader = new Reader(this.#connection);
-    this.databases = this.#reader.databases();
-    this.nextId = this.#reader.nextId();
     const workerData: WriterData = { path, synchronous: SYNCHRONOUS[appendfsync] };
     this.#writer = new Worker(new URL("./writer-worker.js", import.meta.url), { workerData });
     this.#writer.on("message", (report: WriterReport) => this.#report(report));
     this.#writer.on("error", (error) => this.#died(error));
     this.#writer.on("exit", () => this.#died(new Error("the writer thread ended")));
-  }
-
-  find(slot: number, key: string): StoredKey | undefined {
-    return this.#reader.find(slot, key);
-  }
-
-  load(id: number): StoredValue {
-    return this.#reader.load(id);
-  }
-
-  page(slot: number, hash: number, limit: number): StoredKey[] {
-    return this.#reader.page(slot, hash, limit);
-  }
-
-  expired(now: number, after: ExpiredCursor, limit: number): StoredKey[] {
-    return this.#reader.expired(now, after, limit);
   }
 
   write(batch: Batch): Promise<void> {
