@@ -12,6 +12,9 @@ export const NO_SUCH_KEY = new CommandError("ERR no such key");
 export const SAME_OBJECT = new CommandError("ERR source and destination objects are the same");
 const BAD_OFFSET = new CommandError("ERR bit offset is not an integer or out of range");
 const BAD_BIT = new CommandError("ERR bit is not an integer or out of range");
+const INT_MIN = -(2 ** 31);
+const INT_MAX = 2 ** 31 - 1;
+const BAD_INT = new CommandError(`ERR value is out of range, value must between ${INT_MIN} and ${INT_MAX}`);
 const BAD_DATABASE = new CommandError("ERR DB index is out of range");
 
 /** SETBIT's offset: a canonical integer, 0..2^32-1. */
@@ -40,9 +43,16 @@ export function integerArg(argv: Argv, i: number, error: CommandError = NOT_AN_I
   return Number(wide);
 }
 
+/** A C int, with an error for what is none and another for what lies beyond. */
+export function intArg(argv: Argv, i: number, error = NOT_AN_INTEGER, rangeError = BAD_INT): number {
+  const number = integerArg(argv, i, error);
+  if (number < INT_MIN || number > INT_MAX) throw rangeError;
+  return number;
+}
+
 /** The number of a database, in the words of SELECT, MOVE and COPY. */
 export function databaseArg(client: Client, argv: Argv, i: number): Database {
-  const number = integerArg(argv, i);
+  const number = intArg(argv, i);
   if (number < 0 || number >= DATABASES) throw BAD_DATABASE;
   return client.server.keyspace.databases[number] as Database;
 }

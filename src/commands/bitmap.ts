@@ -34,8 +34,8 @@ function bitcount(client: Client, argv: Argv, reply: Reply): void {
   if (argv.length !== 4 && argv.length !== 5) throw SYNTAX_ERROR;
   const start = integerArg(argv, 2);
   const end = integerArg(argv, 3);
-  const inBits = argv.length === 5 && unitArg(argv, 4) === "BIT";
   if (start < 0 && end < 0 && start > end) return reply.integer(0);
+  const inBits = argv.length === 5 && unitArg(argv, 4) === "BIT";
   const { first, last } = clampRange(start, end, inBits ? bitmap.byteLength * 8 : bitmap.byteLength);
   reply.integer(inBits ? bitmap.countRange(first, last) : bitmap.countRange(first * 8, last * 8 + 7));
 }

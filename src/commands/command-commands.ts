@@ -25,7 +25,7 @@ function info(client: Client, argv: Argv, reply: Reply): void {
   reply.array(argv.length - 2);
   for (let i = 2; i < argv.length; i++) {
     const row = client.server.commands.named(argv.string(i));
-    if (row === undefined) reply.nilArray();
+    if (row === undefined) reply.nil();
     else replyInfo(reply, row);
   }
 }

@@ -35,57 +35,70 @@ function choice<T extends string>(choices: readonly T[], value: string): T {
   return chosen;
 }
 
-const PARAMETERS: Readonly<Record<string, Parameter>> = {
-  appendfsync: {
-    get: (server) => server.settings.appendfsync,
-    set: (server, value) => {
-      const chosen = choice(APPENDFSYNC, value);
-      return () => server.setAppendfsync(chosen);
+const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
+  Object.entries<Parameter>({
+    appendfsync: {
+      get: (server) => server.settings.appendfsync,
+      set: (server, value) => {
+        const chosen = choice(APPENDFSYNC, value);
+        return () => server.setAppendfsync(chosen);
+      },
     },
-  },
-  // What is written is always on disk after a second: Redis calls that an append-only file.
-  appendonly: { get: (server) => (server.db === MEMORY_DB ? "no" : "yes") },
-  bind: { get: (server) => server.host ?? "* -::*" },
-  "client-query-buffer-limit": fixed(QUERY_BUFFER_BYTES_MAX),
-  databases: fixed(DATABASES),
-  dbfilename: { get: (server) => (server.db === MEMORY_DB ? "" : basename(server.db)) },
-  dir: { get: (server) => (server.db === MEMORY_DB ? "" : dirname(resolve(server.db))) },
-  loglevel: {
-    get: (server) => server.log.level,
-    set: (server, value) => {
-      const chosen = choice(LOG_LEVELS, value);
-      return () => {
-        server.log.level = chosen;
-      };
+    // What is written is always on disk after a second: Redis calls that an append-only file.
+    appendonly: { get: (server) => (server.db === MEMORY_DB ? "no" : "yes") },
+    bind: { get: (server) => server.host ?? "* -::*" },
+    "client-query-buffer-limit": fixed(QUERY_BUFFER_BYTES_MAX),
+    databases: fixed(DATABASES),
+    dbfilename: { get: (server) => (server.db === MEMORY_DB ? "" : basename(server.db)) },
+    dir: { get: (server) => (server.db === MEMORY_DB ? "" : dirname(resolve(server.db))) },
+    loglevel: {
+      get: (server) => server.log.level,
+      set: (server, value) => {
+        const chosen = choice(LOG_LEVELS, value);
+        return () => {
+          server.log.level = chosen;
+        };
+      },
     },
-  },
-  maxclients: fixed(CLIENTS_MAX),
-  maxmemory: fixed(0),
-  "maxmemory-policy": fixed("noeviction"),
-  port: { get: (server) => String(server.port) },
-  "proto-max-bulk-len": fixed(BULK_BYTES_MAX),
-  requirepass: {
-    get: (server) => server.settings.requirepass,
-    set: (server, value) => () => {
-      server.settings.requirepass = value;
+    maxclients: fixed(CLIENTS_MAX),
+    maxmemory: fixed(0),
+    "maxmemory-policy": fixed("noeviction"),
+    port: { get: (server) => String(server.port) },
+    "proto-max-bulk-len": fixed(BULK_BYTES_MAX),
+    requirepass: {
+      get: (server) => server.settings.requirepass,
+      set: (server, value) => () => {
+        server.settings.requirepass = value;
+      },
     },
-  },
-  save: fixed(""),
-  "slave-read-only": fixed("yes"),
-  "tcp-backlog": fixed(TCP_BACKLOG),
-  "tcp-keepalive": fixed(TCP_KEEPALIVE_MS / 1000),
-  timeout: fixed(0),
-};
+    save: fixed(""),
+    "slave-read-only": fixed("yes"),
+    "tcp-backlog": fixed(TCP_BACKLOG),
+    "tcp-keepalive": fixed(TCP_KEEPALIVE_MS / 1000),
+    timeout: fixed(0),
+  }),
+);
 
-/** CONFIG GET pattern [pattern ...] */
+/** CONFIG GET pattern [pattern ...]: a name without wildcards comes back as it was written. */
 function get(client: Client, argv: Argv, reply: Reply): void {
-  const patterns: ((name: string) => boolean)[] = [];
-  for (let i = 2; i < argv.length; i++) patterns.push(compileGlob(argv.string(i).toLowerCase()));
-  const found = Object.entries(PARAMETERS).filter(([name]) => patterns.some((matches) => matches(name)));
-  reply.map(found.length);
-  for (const [name, parameter] of found) {
-    reply.bulk(name);
-    reply.bulk(parameter.get(client.server));
+  const found = new Map<string, string>();
+  const add = (parameter: string, shownAs: string) => {
+    if (PARAMETERS.has(parameter) && !found.has(parameter)) found.set(parameter, shownAs);
+  };
+  for (let i = 2; i < argv.length; i++) {
+    const pattern = argv.string(i);
+    const isName = !/[[*?]/.test(pattern);
+    if (isName) {
+      add(pattern.toLowerCase(), pattern);
+      continue;
+    }
+    const matches = compileGlob(pattern.toLowerCase());
+    for (const parameter of PARAMETERS.keys()) if (matches(parameter)) add(parameter, parameter);
+  }
+  reply.map(found.size);
+  for (const [parameter, shownAs] of found) {
+    reply.bulk(shownAs);
+    reply.bulk((PARAMETERS.get(parameter) as Parameter).get(client.server));
   }
 }
 
@@ -96,7 +109,7 @@ function set(client: Client, argv: Argv, reply: Reply): void {
   for (let i = 2; i < argv.length; i += 2) {
     const given = argv.string(i);
     const name = given.toLowerCase();
-    const parameter = PARAMETERS[name];
+    const parameter = PARAMETERS.get(name);
     if (parameter === undefined) {
       throw new CommandError(`ERR Unknown option or number of arguments for CONFIG SET - '${given}'`);
     }

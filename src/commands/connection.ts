@@ -80,17 +80,15 @@ function hello(client: Client, argv: Argv, reply: Reply): void {
     protocol = integerArg(argv, 1, BAD_PROTOCOL);
     if (protocol !== 2 && protocol !== 3) throw NO_PROTOCOL;
   }
-  let name: string | undefined;
   for (let i = 2; i < argv.length; i++) {
     if (argv.is(i, "AUTH") && i + 2 < argv.length) {
       authenticate(client, argv.string(i + 1), argv.bytes(i + 2));
       i += 2;
     } else if (argv.is(i, "SETNAME") && i + 1 < argv.length) {
-      name = checkName(argv.string(++i));
+      client.name = checkName(argv.string(++i));
     } else throw new CommandError(`ERR Syntax error in HELLO option '${argv.string(i)}'`);
   }
   if (!client.authenticated) throw HELLO_UNAUTHENTICATED;
-  if (name !== undefined) client.name = name;
   client.protocol = protocol as 2 | 3;
   reply.protocol = client.protocol;
   reply.map(7);

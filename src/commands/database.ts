@@ -4,7 +4,7 @@ import { CommandError } from "../errors.js";
 import type { Database } from "../keyspace/database.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
-import { databaseArg, integerArg, SYNTAX_ERROR } from "./args.js";
+import { databaseArg, intArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
 
@@ -21,7 +21,10 @@ function select(client: Client, argv: Argv, reply: Reply): void {
 /** SWAPDB index1 index2 */
 function swapdb(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
-  const numbers = [integerArg(argv, 1, INVALID_FIRST), integerArg(argv, 2, INVALID_SECOND)] as const;
+  const numbers = [
+    intArg(argv, 1, INVALID_FIRST, INVALID_FIRST),
+    intArg(argv, 2, INVALID_SECOND, INVALID_SECOND),
+  ] as const;
   if (numbers.some((number) => number < 0 || number >= DATABASES)) throw OUT_OF_RANGE;
   keyspace.swap(keyspace.databases[numbers[0]] as Database, keyspace.databases[numbers[1]] as Database);
   reply.ok();

@@ -3,7 +3,8 @@ import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import { NOT_AN_INTEGER } from "./args.js";
 
-/** Redis' largest time, in milliseconds: a signed 64-bit integer. */
+/** Redis' times are signed 64-bit integers, in milliseconds. */
+const TIME_MIN_MS = -(2n ** 63n);
 const TIME_MAX_MS = 2n ** 63n - 1n;
 
 /** Deadlines are numbers here: what lies beyond 2^53 ms (the year 287396) is kept as that. */
@@ -31,8 +32,7 @@ export function deadlineArg(
   const time = argv.bigint(i);
   if (time === undefined) throw NOT_AN_INTEGER;
   if (options.positive === true && time <= 0n) throw invalidExpire(command);
-  const max = TIME_MAX_MS / BigInt(factor);
-  if (time > max || time < -max) throw invalidExpire(command);
+  if (time > TIME_MAX_MS / BigInt(factor) || time < TIME_MIN_MS / BigInt(factor)) throw invalidExpire(command);
   const deadline = time * BigInt(factor) + BigInt(basisMs);
   if (deadline > TIME_MAX_MS) throw invalidExpire(command);
   return Math.max(Math.min(Number(deadline), DEADLINE_MAX_MS), -DEADLINE_MAX_MS);

@@ -4,7 +4,7 @@
  */
 import { QUERY_BUFFER_BYTES_MAX } from "../config.js";
 import type { Argv } from "../resp/argv.js";
-import type { Reply } from "../resp/reply.js";
+import type { Mark, Reply } from "../resp/reply.js";
 import { call, replyError } from "./call.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
@@ -21,31 +21,25 @@ export function execute(client: Client, argv: Argv, reply: Reply): void {
   keyspace.tick();
   client.lastActiveMs = keyspace.now;
   reply.protocol = client.protocol;
-  if (client.replyMode === "on") {
-    run(client, argv, reply);
-    return;
-  }
+  if (client.replyMode === "on") return run(client, argv, reply);
+  if (client.replyMode === "skip-next") client.replyMode = "skip";
   const mark = reply.mark();
   run(client, argv, reply);
   silence(client, reply, mark);
 }
 
 /** CLIENT REPLY OFF and SKIP: takes back what was written, unless the command has just switched replies on again. */
-function silence(client: Client, reply: Reply, mark: ReturnType<Reply["mark"]>): void {
-  if (client.replyMode === "off" || client.replyMode === "skip") reply.rewind(mark);
+function silence(client: Client, reply: Reply, mark: Mark): void {
+  if (client.replyMode !== "on") reply.rewind(mark);
   if (client.replyMode === "skip") client.replyMode = "on";
-  if (client.replyMode === "skip-next") {
-    reply.rewind(mark);
-    client.replyMode = "skip";
-  }
 }
 
 function run(client: Client, argv: Argv, reply: Reply): void {
   const { commands } = client.server;
   const command = commands.find(argv);
-  if (command === undefined) return reject(client, reply, unknownCommand(commands.container(argv), argv));
+  if (command === undefined) return reject(client, undefined, reply, unknownCommand(commands.container(argv), argv));
   const refusal = refuse(client, command, argv);
-  if (refusal !== undefined) return reject(client, reply, refusal);
+  if (refusal !== undefined) return reject(client, command, reply, refusal);
   if (client.transaction !== undefined && !UNQUEUED.has(command.name)) {
     queue(client, command, argv, reply);
     return;
@@ -53,10 +47,12 @@ function run(client: Client, argv: Argv, reply: Reply): void {
   call(command, client, argv, reply);
 }
 
-/** A request that could not be run, or queued, spoils the transaction it stands in. */
-function reject(client: Client, reply: Reply, message: string): void {
+/** A request that could not be run, or queued, spoils the transaction it stands in; an EXEC ends it. */
+function reject(client: Client, command: Command | undefined, reply: Reply, message: string): void {
   if (client.transaction !== undefined) client.transaction.poisoned = true;
-  replyError(client, reply, message);
+  if (command?.name !== "exec") return replyError(client, reply, message);
+  client.discardTransaction();
+  replyError(client, reply, `EXECABORT Transaction discarded because of: ${message.replace(/^ERR /, "")}`);
 }
 
 /** Why a command can't be run now, as an error reply; undefined when it can. */

@@ -127,19 +127,21 @@ const SECTIONS: Readonly<Record<string, Section>> = {
 const ALL_WORDS = ["all", "default", "everything"];
 
 /** The Go bitmapist-server's forms, whose lines end in a plain newline. They are asked for alone. */
-const GO_SECTIONS: Readonly<Record<string, Section>> = {
-  keys: ({ keyspace }) => ({
-    keys_total: keyspace.databases.reduce((sum, { size }) => sum + size, 0),
-    keys_cached: keyspace.residentKeys,
+const GO_SECTIONS: ReadonlyMap<string, Section> = new Map(
+  Object.entries<Section>({
+    keys: ({ keyspace }) => ({
+      keys_total: keyspace.databases.reduce((sum, { size }) => sum + size, 0),
+      keys_cached: keyspace.residentKeys,
+    }),
+    commands: ({ stats: { calls } }) => Object.fromEntries([...calls].sort(([a], [b]) => (a < b ? -1 : 1))),
   }),
-  commands: ({ stats: { calls } }) => Object.fromEntries([...calls].sort(([a], [b]) => (a < b ? -1 : 1))),
-};
+);
 
 /** INFO [section [section ...]] */
 function info(client: Client, argv: Argv, reply: Reply): void {
   const words: string[] = [];
   for (let i = 1; i < argv.length; i++) words.push(argv.string(i).toLowerCase());
-  const go = words.length === 1 ? GO_SECTIONS[words[0] as string] : undefined;
+  const go = words.length === 1 ? GO_SECTIONS.get(words[0] as string) : undefined;
   if (go !== undefined) {
     const lines = Object.entries(go(client.server)).map(([field, value]) => `${field}:${value}\n`);
     return reply.bulk(lines.join(""));

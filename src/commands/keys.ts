@@ -70,9 +70,10 @@ function scan(client: Client, argv: Argv, reply: Reply): void {
   replyKeys(reply, ofType ? page.keys.filter(matches) : []);
 }
 
-/** A cursor as Redis reads it with strtoul: digits that may have zeros or a minus before them, and nothing behind. */
+/** A cursor as Redis reads it with strtoul: nothing, or digits with zeros or a sign before them; a NUL ends it. */
 function cursorArg(argv: Argv, i: number): number {
-  const text = argv.string(i);
+  const text = argv.string(i).split("\0", 1)[0] as string;
+  if (text === "") return 0;
   if (!/^[+-]?[0-9]+$/.test(text)) throw INVALID_CURSOR;
   const value = BigInt(text.replace(/^[+-]/, ""));
   if (value > CURSOR_MAX) throw INVALID_CURSOR;

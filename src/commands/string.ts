@@ -67,8 +67,8 @@ interface SetOptions {
   condition?: "NX" | "XX";
   get: boolean;
   keepTtl: boolean;
-  /** Position of the time and what it is: seconds or milliseconds, from now or since the epoch. */
-  expire?: { i: number; unit: "s" | "ms"; absolute: boolean };
+  /** Position of the time, and what kind it is. The same option given again takes the place of the earlier one. */
+  expire?: { i: number; option: keyof typeof EXPIRE_OPTIONS };
 }
 
 const EXPIRE_OPTIONS = {
@@ -105,17 +105,20 @@ function setOptions(argv: Argv): SetOptions {
     else if (argv.is(i, "XX") && options.condition !== "NX") options.condition = "XX";
     else if (argv.is(i, "GET")) options.get = true;
     else if (argv.is(i, "KEEPTTL") && options.expire === undefined) options.keepTtl = true;
-    else if (expire !== undefined && !options.keepTtl && options.expire === undefined && i + 1 < argv.length) {
-      i++;
-      options.expire = { i, ...EXPIRE_OPTIONS[expire] };
+    else if (expire !== undefined && mayExpire(options, expire) && i + 1 < argv.length) {
+      options.expire = { i: ++i, option: expire };
     } else throw SYNTAX_ERROR;
   }
   return options;
 }
 
+function mayExpire({ expire, keepTtl }: SetOptions, option: keyof typeof EXPIRE_OPTIONS): boolean {
+  return !keepTtl && (expire === undefined || expire.option === option);
+}
+
 function setDeadline(client: Client, argv: Argv, expire: NonNullable<SetOptions["expire"]>): number {
-  const basis = expire.absolute ? 0 : client.server.keyspace.now;
-  return deadlineArg(argv, expire.i, expire.unit, basis, "set", { positive: true });
+  const { unit, absolute } = EXPIRE_OPTIONS[expire.option];
+  return deadlineArg(argv, expire.i, unit, absolute ? 0 : client.server.keyspace.now, "set", { positive: true });
 }
 
 export const STRING_COMMANDS: readonly Command[] = [

@@ -24,11 +24,16 @@ function exec(client: Client, _argv: Argv, reply: Reply): void {
   const { transaction } = client;
   if (transaction === undefined) throw EXEC_WITHOUT_MULTI;
   const { watchFailed } = client;
-  client.discardTransaction();
-  if (transaction.poisoned) throw POISONED;
-  if (watchFailed) return reply.nilArray();
+  client.unwatch();
+  if (transaction.poisoned || watchFailed) {
+    client.discardTransaction();
+    if (transaction.poisoned) throw POISONED;
+    return reply.nilArray();
+  }
   reply.array(transaction.queue.length);
+  // The client is in its transaction until the end, and CLIENT INFO says so.
   for (const { command, argv } of transaction.queue) call(command, client, argv, reply);
+  client.discardTransaction();
 }
 
 /** DISCARD */

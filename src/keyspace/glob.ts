@@ -1,6 +1,6 @@
 /**
  * Redis' glob patterns (`stringmatchlen`), over keys as latin1 strings: `*`, `?`, `[a-z]`, `[^a]`, `\x`.
- * Unlike a shell's, `*` crosses `/`. An unclosed class ends with the pattern.
+ * Unlike a shell's, `*` crosses `/`. An unclosed class ends with the pattern. The empty key matches `` and `*` only.
  */
 
 /** One place of a pattern: what one byte must be, or any run of bytes. */
@@ -17,8 +17,8 @@ export type Matcher = (key: string) => boolean;
 
 /** Compiles a pattern once, for matching many keys. Any string is a valid pattern. */
 export function compileGlob(pattern: string): Matcher {
+  if (pattern === "*") return () => true;
   const tokens = tokenize(pattern);
-  if (tokens.length === 1 && tokens[0] === ANY_RUN) return () => true;
   return (key) => match(tokens, key);
 }
 
@@ -71,6 +71,8 @@ function tokenizeClass(pattern: string, start: number): { token: ByteClass; end:
 
 /** Every token but `*` takes exactly one byte, so going back to the last `*` alone is enough: no exponential patterns. */
 function match(tokens: readonly Token[], key: string): boolean {
+  // Redis looks at the pattern only while there is a byte left to match.
+  if (key.length === 0) return tokens.length === 0;
   let t = 0;
   let k = 0;
   let runToken = -1;

@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
-import { families, LIVE_SIZES, run } from "./generators.js";
+import { families, LIVE_SIZES, oneOf, run } from "./generators.js";
 import { startRedis } from "./redis.js";
 import { difference, Session, type Target } from "./runner.js";
 import { type Step, START_MS } from "./steps.js";
@@ -30,7 +30,7 @@ describe.skipIf(redisMissing !== undefined)("two redis-servers", () => {
 
   test("answer alike", async () => {
     const all = families(LIVE_SIZES);
-    const steps = run({ commands: fc.oneof(...Object.values(all)), sizes: LIVE_SIZES, steps: STEPS });
+    const steps = run({ commands: oneOf(all), sizes: LIVE_SIZES, steps: STEPS });
     const property = fc.asyncProperty(steps, async (list) => {
       const [first = [], second = []] = await Promise.all(sessions.map((session) => session.run(list)));
       expect(difference(list, first, second)).toBeUndefined();

@@ -6,6 +6,8 @@ import { normalise } from "./normalise.js";
 import { type Arg, DATABASES, formatBytes, formatStep, KEYS, resolveArg, START_MS, type Step } from "./steps.js";
 
 const CONNECTIONS = 2;
+/** How long a reply may take. Short, for a server that falls silent is asked often while the run is shrunk. */
+const REPLY_TIMEOUT_MS = 3000;
 const SCAN_CALLS_MAX = 1000;
 
 /** A server whose clock the test holds. */
@@ -18,18 +20,20 @@ export interface Target {
 export class Session {
   readonly #target: Target;
   readonly #control: RawClient;
+  readonly #timeoutMs: number;
   #clients: RawClient[] = [];
   /** Per connection the commands MULTI has collected; undefined outside of one. */
   #queues: (string[][] | undefined)[] = [];
   #now = START_MS;
 
-  private constructor(target: Target, control: RawClient) {
+  private constructor(target: Target, control: RawClient, timeoutMs: number) {
     this.#target = target;
     this.#control = control;
+    this.#timeoutMs = timeoutMs;
   }
 
-  static async open(target: Target): Promise<Session> {
-    return new Session(target, await RawClient.connect(target.port));
+  static async open(target: Target, replyTimeoutMs = REPLY_TIMEOUT_MS): Promise<Session> {
+    return new Session(target, await RawClient.connect(target.port, { timeoutMs: replyTimeoutMs }), replyTimeoutMs);
   }
 
   close(): void {
@@ -59,8 +63,12 @@ export class Session {
     if (flushed !== "+OK\r\n") throw new Error(`FLUSHALL answered ${flushed}`);
     for (const client of this.#clients) client.close();
     this.#clients = [];
-    for (let i = 0; i < CONNECTIONS; i += 1) this.#clients.push(await RawClient.connect(this.#target.port));
+    for (let i = 0; i < CONNECTIONS; i += 1) this.#clients.push(await this.#connect());
     this.#queues = [];
+  }
+
+  #connect(): Promise<RawClient> {
+    return RawClient.connect(this.#target.port, { timeoutMs: this.#timeoutMs });
   }
 
   #setClock(nowMs: number): void {
@@ -127,6 +135,7 @@ export class Session {
   }
 
   async #scan(conn: number, options: readonly string[]): Promise<string> {
+    if (this.#queues[conn] !== undefined) return "not sent inside MULTI";
     const keys = new Set<string>();
     let cursor = "0";
     for (let calls = 0; calls < SCAN_CALLS_MAX; calls += 1) {
@@ -154,7 +163,7 @@ export class Session {
     const client = this.#client(conn);
     const reply = await client.call("QUIT");
     const closed = await Promise.race([client.closed.then(() => true), new Promise((r) => setTimeout(r, 5000, false))]);
-    this.#clients[conn] = await RawClient.connect(this.#target.port);
+    this.#clients[conn] = await this.#connect();
     this.#queues[conn] = undefined;
     return `${reply} closed: ${closed}`;
   }

@@ -103,6 +103,7 @@ interface Waiter {
 
 export class RawClient {
   readonly #socket: Socket;
+  readonly #timeoutMs: number;
   #chunks: Buffer[] = [];
   #held = 0;
   #need = 1;
@@ -112,8 +113,9 @@ export class RawClient {
   /** Resolves when the other side, or this one, has ended the connection. */
   readonly closed: Promise<void>;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, timeoutMs: number) {
     this.#socket = socket;
+    this.#timeoutMs = timeoutMs;
     socket.setNoDelay(true);
     socket.on("data", (chunk) => this.#take(chunk));
     socket.on("error", () => {}); // a reset is an end as any other: `close` follows
@@ -125,13 +127,13 @@ export class RawClient {
     });
   }
 
-  static connect(port: number, host = "127.0.0.1"): Promise<RawClient> {
+  static connect(port: number, { timeoutMs = DEFAULT_TIMEOUT_MS } = {}): Promise<RawClient> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host });
+      const socket = connect({ port, host: "127.0.0.1" });
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.off("error", reject);
-        resolve(new RawClient(socket));
+        resolve(new RawClient(socket, timeoutMs));
       });
     });
   }
@@ -154,7 +156,7 @@ export class RawClient {
   }
 
   /** The next `count` replies, each as its bytes. */
-  async replies(count: number, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<string[]> {
+  async replies(count: number, timeoutMs = this.#timeoutMs): Promise<string[]> {
     const list: string[] = [];
     for (let i = 0; i < count; i += 1) list.push(await this.#next(timeoutMs));
     return list;

@@ -1,0 +1,822 @@
+/**
+ * Hand-written runs that visit every command and every error on purpose, where random ones only probably do.
+ * A line is a command as one types it (`"..."` with \xHH for bytes); `1>` puts it on the second connection, `+500` lets
+ * both clocks go on by so many milliseconds, `scan ...` walks SCAN to its end, `quit` ends the connection and opens another.
+ */
+import type { Step } from "./steps.js";
+
+const TOURS: Readonly<Record<string, string>> = {
+  "SETBIT GETBIT": `
+    SETBIT
+    SETBIT a 1
+    SETBIT a 1 1 1
+    GETBIT a
+    GETBIT a 0 0
+    SETBIT a 7 1
+    SETBIT a 7 1
+    SETBIT a 7 0
+    SETBIT b 100 0
+    STRLEN b
+    GET b
+    GETBIT a 7
+    GETBIT a 4294967295
+    GETBIT c 0
+    SETBIT a 007 1
+    SETBIT a +1 1
+    SETBIT a -1 1
+    SETBIT a 4294967296 1
+    SETBIT a 99999999999999999999 1
+    SETBIT a abc 1
+    SETBIT a "" 1
+    SETBIT a " 1" 1
+    SETBIT a 1.0 1
+    SETBIT a 1 2
+    SETBIT a 1 -1
+    SETBIT a 1 01
+    SETBIT a 1 x
+    SETBIT a x x
+    GETBIT a 007
+    GETBIT a 4294967296
+    SET c 123
+    SETBIT c 1 0
+    GET c
+    SETBIT "" 3 1
+    SETBIT "\\x00\\xff\\r\\n\\x80" 3 1
+    GET "\\x00\\xff\\r\\n\\x80"
+    setbit a 15 1
+    GET a
+  `,
+  BITCOUNT: `
+    BITCOUNT
+    BITCOUNT a
+    SET a foobar
+    BITCOUNT a
+    BITCOUNT a 0
+    BITCOUNT a 0 0
+    BITCOUNT a 1 1
+    BITCOUNT a 0 -1
+    BITCOUNT a -2 -1
+    BITCOUNT a -1 -2
+    BITCOUNT a 5 30 BIT
+    BITCOUNT a 5 30 bit
+    BITCOUNT a 1 1 BYTE
+    BITCOUNT a -100 100
+    BITCOUNT a -100 -90 BIT
+    BITCOUNT a 7 8
+    BITCOUNT a 0 0 FOO
+    BITCOUNT a 0 0 BIT x
+    BITCOUNT a x 0
+    BITCOUNT a 0 1.5
+    BITCOUNT a 9223372036854775807 -9223372036854775808
+    BITCOUNT a -9223372036854775808 9223372036854775807
+    BITCOUNT a 9223372036854775808 0
+    BITCOUNT b x y
+    BITCOUNT b 0 0 FOO
+    BITCOUNT b 0 -1
+  `,
+  BITPOS: `
+    BITPOS
+    BITPOS a
+    BITPOS a 1
+    BITPOS a 0
+    BITPOS a 2
+    BITPOS a x
+    BITPOS a 1 0
+    BITPOS a 0 5
+    BITPOS a 0 0 -1
+    SET a "\\xff\\xf0\\x00"
+    BITPOS a 0
+    BITPOS a 1
+    BITPOS a 1 1
+    BITPOS a 1 2
+    BITPOS a 1 2 2
+    BITPOS a 0 2
+    BITPOS a 1 -1
+    BITPOS a 1 -2 -1
+    BITPOS a 0 9 15 BIT
+    BITPOS a 0 9 11 BIT
+    BITPOS a 1 12 23 bit
+    BITPOS a 0 0 0 BYTE
+    BITPOS a 0 0 0 FOO
+    BITPOS a 0 0 0 BIT x
+    BITPOS a 0 BIT
+    BITPOS a 0 x
+    BITPOS a 0 0 x
+    BITPOS a 0 5 4
+    SET b "\\xff\\xff\\xff"
+    BITPOS b 0
+    BITPOS b 0 0
+    BITPOS b 0 0 -1
+    BITPOS b 0 0 -1 BIT
+    BITPOS b 0 3
+    SET c ""
+    BITPOS c 0
+    BITPOS c 1
+    BITPOS c 0 0 -1
+  `,
+  BITOP: `
+    BITOP
+    BITOP AND a
+    BITOP NOT a b c
+    BITOP NAND a b
+    BITOP "" a b
+    SET a "\\xff\\x0f"
+    SET b "\\xf0\\xf0\\xf0"
+    BITOP AND c a b
+    GET c
+    BITOP OR c a b
+    GET c
+    BITOP XOR c a b
+    GET c
+    BITOP NOT c a
+    GET c
+    bitop and c a nokey
+    GET c
+    BITOP or a a b a
+    GET a
+    BITOP XOR a a a
+    GET a
+    BITOP NOT a a
+    GET a
+    BITOP AND a nokey
+    EXISTS a
+    BITOP OR a nokey nokey2
+    BITOP NOT a nokey
+    BITOP AND c b
+    EXPIRE c 10
+    BITOP AND c b b
+    TTL c
+    BITOP OR "" b
+    GET ""
+  `,
+  "GET SET": `
+    GET
+    GET a b
+    SET a
+    SET
+    GET a
+    SET a 1
+    SET a 2 NX
+    SET b 2 NX
+    SET c 2 XX
+    SET a 3 XX
+    SET a 4 GET
+    SET c 4 GET
+    SET c 5 NX GET
+    SET d 5 NX GET
+    SET a 5 NX XX
+    SET a 5 FOO
+    SET a 5 EX
+    SET a 5 EX 0
+    SET a 5 EX -1
+    SET a 5 EX x
+    SET a 5 EX 9223372036854775807
+    SET a 5 PX 0
+    SET a 5 PX 9223372036854775807
+    SET a 5 EX 10 PX 10
+    SET a 5 EX 10 KEEPTTL
+    SET a 5 EX 10
+    TTL a
+    SET a 6 KEEPTTL
+    TTL a
+    SET a 7
+    TTL a
+    SET a 8 px 1500 nx
+    set a 8 xx get px 1500
+    PTTL a
+    +1500
+    GET a
+    +1
+    GET a
+    SET a 9 EXAT 1
+    GET a
+    SET a 9 EXAT 0
+    SET a 9 PXAT -5
+    SET a 9 EXAT 1800000005
+    TTL a
+    PEXPIRETIME a
+    SET a 9 PXAT 1800000005555 GET
+    PEXPIRETIME a
+    SET "" ""
+    GET ""
+    SET a "\\x00\\xff\\r\\n"
+    GET a
+  `,
+  "STRLEN GETRANGE MGET MSET": `
+    STRLEN
+    STRLEN a
+    SET a "Hello, world"
+    STRLEN a
+    GETRANGE a
+    GETRANGE a 0
+    GETRANGE a 0 4
+    GETRANGE a -5 -1
+    GETRANGE a 0 -1
+    GETRANGE a 5 3
+    GETRANGE a -1 -5
+    GETRANGE a 100 200
+    GETRANGE a 11 200
+    GETRANGE a -200 0
+    GETRANGE a x 1
+    GETRANGE a 0 1.5
+    GETRANGE a 9223372036854775807 -9223372036854775808
+    GETRANGE b 0 -1
+    MGET
+    MGET a
+    MGET a b a
+    MSET
+    MSET a
+    MSET a 1 b
+    MSET a 1 b 2 a 3
+    MGET a b c
+    EXPIRE a 10
+    MSET a 4
+    TTL a
+  `,
+  "DEL UNLINK EXISTS TOUCH TYPE": `
+    DEL
+    UNLINK
+    EXISTS
+    TOUCH
+    TYPE
+    TYPE a b
+    MSET a 1 b 2 c 3
+    EXISTS a b nokey a
+    TOUCH a nokey
+    TYPE a
+    TYPE nokey
+    DEL a nokey a
+    UNLINK b b c
+    EXISTS a b c
+    SET a 1 PX 10
+    +11
+    DEL a
+    EXISTS a
+    TYPE a
+    DBSIZE
+  `,
+  "KEYS SCAN RANDOMKEY DBSIZE": `
+    KEYS
+    KEYS a b
+    KEYS *
+    RANDOMKEY
+    RANDOMKEY x
+    DBSIZE
+    DBSIZE x
+    SCAN
+    SCAN 0
+    MSET aa 1 ab 2 b/c 3 "" 4 "[x]" 5 "x*y" 6 "\\x00\\xff" 7 A 8
+    DBSIZE
+    KEYS *
+    KEYS **
+    KEYS a*
+    KEYS ?
+    KEYS ??
+    KEYS *[bc]
+    KEYS a[^a]
+    KEYS [a-z]*
+    KEYS [z-a]*
+    KEYS "\\\\[x\\\\]"
+    KEYS "x\\\\*y"
+    KEYS "[\\\\[]x]"
+    KEYS "[x"
+    KEYS "*\\xff"
+    KEYS ""
+    KEYS b*c
+    KEYS b?c
+    RANDOMKEY
+    SCAN 0 COUNT 1000
+    SCAN 0 MATCH a* COUNT 1000
+    scan 0 match * count 1000
+    SCAN 0 TYPE string COUNT 1000
+    SCAN 0 TYPE hash COUNT 1000
+    SCAN 0 COUNT
+    SCAN 0 COUNT 0
+    SCAN 0 COUNT -1
+    SCAN 0 COUNT x
+    SCAN 0 FOO
+    SCAN 0 FOO x
+    SCAN x
+    SCAN 1.5
+    scan
+    scan COUNT 1
+    scan COUNT 3 MATCH *[ab]*
+    scan TYPE string
+    scan TYPE list
+    PEXPIRE aa 5
+    +6
+    KEYS a*
+    scan MATCH a*
+    DBSIZE
+  `,
+  "RENAME RENAMENX COPY MOVE SWAPDB SELECT": `
+    RENAME
+    RENAME a
+    RENAME a b
+    RENAME a a
+    RENAMENX a b
+    RENAMENX a
+    SET a 1 EX 10
+    RENAME a a
+    TTL a
+    RENAMENX a a
+    RENAME a b
+    TTL b
+    SET c 3
+    RENAMENX b c
+    RENAMENX b d
+    RENAME c d
+    TTL d
+    GET d
+    COPY
+    COPY a
+    COPY a b
+    COPY d d
+    COPY d e
+    COPY d e
+    COPY d e REPLACE
+    COPY d e DB 1
+    COPY d d DB 1 REPLACE
+    COPY d e DB
+    COPY d e DB x
+    COPY d e DB 16
+    COPY d e DB -1
+    COPY d e FOO
+    COPY d e replace db 1
+    SELECT 1
+    KEYS *
+    MOVE
+    MOVE d
+    MOVE d 1
+    MOVE d 0
+    MOVE e 2
+    MOVE e 2
+    MOVE e 16
+    MOVE e -1
+    MOVE e x
+    SELECT 2
+    KEYS *
+    SELECT
+    SELECT 16
+    SELECT -1
+    SELECT x
+    SELECT 01
+    SWAPDB
+    SWAPDB 0
+    SWAPDB 0 2
+    SWAPDB 2 2
+    SWAPDB x 0
+    SWAPDB 0 x
+    SWAPDB 16 0
+    SWAPDB 0 -1
+    KEYS *
+    SELECT 0
+    KEYS *
+    1> KEYS *
+    1> SELECT 15
+    1> SET z 1 EX 5
+    1> MOVE z 0
+    TTL z
+    COPY z y
+    PTTL y
+  `,
+  "EXPIRE and its kin": `
+    EXPIRE
+    EXPIRE a
+    EXPIRE a 10
+    PEXPIRE a
+    EXPIREAT a
+    PEXPIREAT a
+    TTL
+    PTTL
+    EXPIRETIME
+    PEXPIRETIME
+    PERSIST
+    TTL a
+    PTTL a
+    EXPIRETIME a
+    PEXPIRETIME a
+    PERSIST a
+    SET a 1
+    TTL a
+    PTTL a
+    EXPIRETIME a
+    PEXPIRETIME a
+    PERSIST a
+    EXPIRE a 10 XX
+    EXPIRE a 10 GT
+    EXPIRE a 10 NX
+    EXPIRE a 20 NX
+    EXPIRE a 5 GT
+    EXPIRE a 20 GT
+    EXPIRE a 30 LT
+    EXPIRE a 15 LT
+    EXPIRE a 15 xx
+    TTL a
+    PTTL a
+    EXPIRETIME a
+    PEXPIRETIME a
+    PERSIST a
+    EXPIRE a 10 LT
+    EXPIRE a 10 NX XX
+    EXPIRE a 10 NX GT
+    EXPIRE a 10 NX LT
+    EXPIRE a 10 GT LT
+    EXPIRE a 10 XX GT
+    EXPIRE a 10 FOO
+    EXPIRE a x
+    EXPIRE a 1.5
+    EXPIRE a 9223372036854775807
+    EXPIRE a -9223372036854775808
+    PEXPIRE a 9223372036854775807
+    EXPIREAT a 9223372036854775807
+    PEXPIREAT a 9223372036854775807
+    PEXPIREAT a 1800000002000
+    PTTL a
+    TTL a
+    EXPIRETIME a
+    EXPIREAT a 1800000003
+    PTTL a
+    TTL a
+    +500
+    TTL a
+    PTTL a
+    PEXPIRE a 400
+    +400
+    PTTL a
+    GET a
+    +1
+    PTTL a
+    GET a
+    SET a 1
+    EXPIRE a 0
+    EXISTS a
+    SET a 1
+    EXPIRE a -5
+    EXISTS a
+    SET a 1
+    PEXPIREAT a 5
+    EXISTS a
+    SET a 1
+    EXPIREAT a 1
+    EXISTS a
+    SETBIT a 5 1
+    PEXPIRE a 100
+    SETBIT a 6 1
+    PTTL a
+    +101
+    GETBIT a 5
+    SETBIT a 6 1
+    GET a
+    PTTL a
+  `,
+  "FLUSHDB FLUSHALL": `
+    SET a 1
+    1> SELECT 1
+    1> SET a 1
+    FLUSHDB x
+    FLUSHDB ASYNC SYNC
+    FLUSHDB
+    DBSIZE
+    1> DBSIZE
+    FLUSHALL x
+    FLUSHALL ASYNC
+    1> DBSIZE
+    flushdb sync
+    flushall sync
+  `,
+  "MULTI EXEC DISCARD WATCH UNWATCH": `
+    EXEC
+    DISCARD
+    MULTI x
+    EXEC
+    WATCH
+    UNWATCH x
+    MULTI
+    MULTI
+    SET a 1
+    SETBIT a 9 1
+    GET a
+    KEYS *
+    EXEC
+    MULTI
+    EXEC
+    MULTI
+    SET a 2
+    DISCARD
+    GET a
+    MULTI
+    NOSUCH
+    SET a 3
+    EXEC
+    MULTI
+    SET a
+    EXEC
+    GET a
+    MULTI
+    WATCH a
+    SET a 4
+    EXEC
+    MULTI
+    SETBIT a x 1
+    SET a 5
+    BITOP NOT a a b
+    EXEC
+    GET a
+    MULTI
+    SAVE
+    EXEC
+    WATCH a
+    1> SET a 6
+    MULTI
+    GET a
+    EXEC
+    WATCH a
+    SET a 7
+    MULTI
+    EXEC
+    WATCH a
+    1> SET b 1
+    MULTI
+    GET a
+    EXEC
+    WATCH a b
+    1> DEL nokey
+    UNWATCH
+    1> SET a 8
+    MULTI
+    GET a
+    EXEC
+    WATCH nokey
+    1> SET nokey 1
+    MULTI
+    EXEC
+    SET a 1 PX 100
+    WATCH a
+    +101
+    MULTI
+    SET a 2
+    EXEC
+    SET a 1 PX 100
+    +101
+    WATCH a
+    MULTI
+    SET a 2
+    EXEC
+    WATCH a
+    1> FLUSHDB
+    MULTI
+    EXEC
+    WATCH a
+    1> FLUSHDB
+    MULTI
+    EXEC
+    SET a 1
+    WATCH a
+    1> RENAME a b
+    MULTI
+    EXEC
+    WATCH a
+    1> COPY b a
+    MULTI
+    EXEC
+    WATCH a
+    1> EXPIRE a 100
+    MULTI
+    EXEC
+    WATCH a
+    1> PERSIST a
+    MULTI
+    EXEC
+    WATCH a
+    1> SETBIT a 0 0
+    MULTI
+    EXEC
+    WATCH a
+    1> TOUCH a
+    MULTI
+    EXEC
+    WATCH a
+    1> SWAPDB 0 1
+    MULTI
+    EXEC
+    WATCH a
+    1> MOVE a 3
+    MULTI
+    EXEC
+    MULTI
+    SELECT 4
+    SET a 1
+    EXEC
+    KEYS *
+    MULTI
+    HELLO 3
+    GET nokey
+    EXEC
+    HELLO 2
+    MULTI
+    RESET
+    EXEC
+    MULTI x
+    MULTI
+    EXEC x
+    EXEC
+    MULTI
+    DISCARD x
+    EXEC
+    MULTI
+    SET a 1
+    quit
+    GET a
+  `,
+  "PING ECHO QUIT RESET AUTH HELLO": `
+    PING
+    PING x
+    PING x y
+    ECHO
+    ECHO x
+    ECHO "\\x00\\xff"
+    ECHO x y
+    AUTH
+    AUTH x
+    AUTH default x
+    AUTH nobody x
+    AUTH a b c
+    HELLO
+    HELLO 2
+    HELLO 3
+    GET nokey
+    EXISTS nokey
+    CLIENT GETNAME
+    CONFIG GET databases
+    CONFIG GET nosuch
+    SET a foobar GET
+    MGET a nokey
+    MULTI
+    MGET a nokey
+    EXEC
+    WATCH a
+    SET a x
+    MULTI
+    EXEC
+    HELLO 3 SETNAME me
+    CLIENT GETNAME
+    HELLO 2
+    HELLO 1
+    HELLO 4
+    HELLO x
+    HELLO 3 AUTH
+    HELLO 3 AUTH default
+    HELLO 3 AUTH default x
+    HELLO 3 AUTH nobody x
+    HELLO 3 SETNAME
+    HELLO 3 SETNAME "two words"
+    HELLO 3 FOO
+    HELLO 2 AUTH default x SETNAME you
+    CLIENT GETNAME
+    SELECT 3
+    RESET
+    CLIENT GETNAME
+    SET a 1
+    KEYS *
+    RESET x
+    quit
+    PING
+    QUIT x
+  `,
+  CLIENT: `
+    CLIENT
+    CLIENT NOSUCH
+    CLIENT ID
+    CLIENT ID x
+    CLIENT GETNAME
+    CLIENT GETNAME x
+    CLIENT SETNAME
+    CLIENT SETNAME me
+    CLIENT GETNAME
+    CLIENT SETNAME "two words"
+    CLIENT SETNAME "line\\n"
+    CLIENT SETNAME "\\xe9"
+    CLIENT GETNAME
+    CLIENT SETNAME ""
+    CLIENT GETNAME
+    CLIENT INFO
+    CLIENT INFO x
+    CLIENT LIST ID 999999
+    CLIENT LIST ID x
+    CLIENT LIST ID
+    CLIENT LIST TYPE pubsub
+    CLIENT LIST TYPE nosuch
+    CLIENT LIST FOO
+    CLIENT KILL
+    CLIENT KILL 1.2.3.4:5
+    CLIENT KILL ID 999999
+    CLIENT KILL ID x
+    CLIENT KILL ID 0
+    CLIENT KILL TYPE nosuch
+    CLIENT KILL TYPE pubsub
+    CLIENT KILL USER nobody
+    CLIENT KILL ADDR 1.2.3.4:5
+    CLIENT KILL LADDR 1.2.3.4:5
+    CLIENT KILL ID 999999 SKIPME maybe
+    CLIENT KILL FOO bar
+    CLIENT KILL ID
+    CLIENT NO-EVICT
+    CLIENT NO-EVICT ON
+    CLIENT NO-EVICT off
+    CLIENT NO-EVICT maybe
+    CLIENT REPLY
+    CLIENT REPLY ON
+    CLIENT REPLY maybe
+    client setname you
+    client getname
+  `,
+  "COMMAND CONFIG and the rest": `
+    COMMAND NOSUCH
+    COMMAND COUNT
+    COMMAND COUNT x
+    COMMAND INFO nosuch
+    COMMAND INFO get
+    COMMAND INFO setbit bitop
+    COMMAND DOCS nosuch
+    COMMAND LIST FILTERBY
+    COMMAND LIST FILTERBY FOO x
+    COMMAND GETKEYS
+    COMMAND GETKEYS GET a
+    COMMAND GETKEYS BITOP AND a b c
+    COMMAND GETKEYS MSET a 1 b 2
+    COMMAND GETKEYS MSET a 1 b
+    COMMAND GETKEYS PING
+    COMMAND GETKEYS NOSUCH
+    COMMAND GETKEYS GET
+    COMMAND GETKEYS SET a 1
+    COMMAND GETKEYS COPY a b
+    CONFIG
+    CONFIG NOSUCH
+    CONFIG GET
+    CONFIG GET nosuch
+    CONFIG GET databases
+    CONFIG GET DATABASES
+    CONFIG GET databases nosuch
+    CONFIG SET
+    CONFIG SET nosuch
+    CONFIG SET nosuch 1
+    CONFIG SET databases 4
+    CONFIG RESETSTAT
+    CONFIG RESETSTAT x
+    TIME
+    TIME x
+    +1234
+    TIME
+    LASTSAVE
+    LASTSAVE x
+    SAVE
+    SAVE x
+    BGSAVE x
+    BGSAVE SCHEDULE x
+    SHUTDOWN NOSUCH
+    SHUTDOWN SAVE NOSAVE
+    SHUTDOWN ABORT NOW
+    SHUTDOWN ABORT
+    INFO nosuch
+    NOSUCH
+    nosuch a "b\\r\\nc"
+    "" a
+    "GE T" a
+    NOSUCH 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50
+  `,
+};
+
+export interface Tour {
+  readonly name: string;
+  readonly steps: Step[];
+}
+
+export function tours(): Tour[] {
+  return Object.entries(TOURS).map(([name, text]) => {
+    const lines = text.split("\n").map((line) => line.trim());
+    return { name, steps: lines.filter((line) => line !== "").map(stepOf) };
+  });
+}
+
+function stepOf(line: string): Step {
+  const second = line.startsWith("1> ");
+  const conn = second ? 1 : 0;
+  const [first = "", ...rest] = words(second ? line.slice(3) : line);
+  if (/^\+\d+$/.test(first)) return { kind: "clock", ms: Number(first) };
+  if (first === "scan" && !/^\d/.test(rest[0] ?? "")) return { kind: "scan", conn, options: rest };
+  if (first === "quit") return { kind: "quit", conn };
+  return { kind: "call", conn, argv: [first, ...rest] };
+}
+
+/** Splits at spaces, minding double quotes with their escapes. */
+function words(line: string): string[] {
+  return [...line.matchAll(/"((?:\\.|[^"\\])*)"|\S+/g)].map(([whole, quoted]) =>
+    quoted === undefined ? whole : quoted.replace(/\\x([0-9a-f]{2})|\\(.)/g, (_, hex, c) => unescape(hex, c)),
+  );
+}
+
+function unescape(hex: string | undefined, character: string): string {
+  if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
+  return { r: "\r", n: "\n" }[character] ?? character;
+}

@@ -1,0 +1,317 @@
+/**
+ * The keyspace as a plain map, and random programs that are run on both. Batches are taken, written and committed at
+ * random moments, keys are evicted in between, and at any moment the file must hold what the keyspace held when the last
+ * batch that was written was taken.
+ */
+import fc from "fast-check";
+import { expect } from "vitest";
+import { ManualClock } from "../../../src/clock.js";
+import { IDLE_MS } from "../../../src/config.js";
+import { Bitmap } from "../../../src/keyspace/bitmap.js";
+import type { Batch } from "../../../src/keyspace/change-log.js";
+import type { Database } from "../../../src/keyspace/database.js";
+import { Keyspace } from "../../../src/keyspace/keyspace.js";
+import { NO_DEADLINE } from "../../../src/keyspace/storage.js";
+import { bitOf, randomOf } from "./bytes.js";
+import { StorageInHand } from "./sqlite.js";
+
+const START_MS = 1_700_000_000_000;
+const DATABASES_USED = 3;
+export const KEYS = ["", "a", "b", "ab", "\0", "\xff\xfe", "a rather long key that no short string can hold", "z"];
+
+interface ModelKey {
+  bytes: Buffer;
+  deadline: number;
+}
+
+/** By database, by key. A key whose deadline has passed stays until somebody meets it; that is nobody's business here. */
+type Model = Map<string, ModelKey>[];
+
+export type Step =
+  | { do: "setBit"; db: number; key: string; offset: number; bit: 0 | 1 }
+  | { do: "setValue"; db: number; key: string; bytes: Buffer }
+  | { do: "delete"; db: number; key: string }
+  | { do: "rename"; db: number; key: string; toDb: number; toKey: string }
+  | { do: "copy"; db: number; key: string; toDb: number; toKey: string }
+  | { do: "expire"; db: number; key: string; ms: number }
+  | { do: "persist"; db: number; key: string }
+  | { do: "read"; db: number; key: string }
+  | { do: "flush"; db: number }
+  | { do: "swap"; db: number; toDb: number }
+  | { do: "advance"; ms: number }
+  | { do: "take" }
+  | { do: "write" }
+  | { do: "committed" }
+  | { do: "evict" }
+  | { do: "expireCycle" }
+  | { do: "list"; count: number }
+  | { do: "reopen" };
+
+const db = fc.nat(DATABASES_USED - 1);
+const key = fc.constantFrom(...KEYS);
+const offset = fc.oneof(fc.nat(40), fc.constantFrom(65_535, 65_536));
+const bytes = fc.oneof(
+  fc.constant(Buffer.alloc(0)),
+  fc.uint8Array({ maxLength: 6 }).map((all) => Buffer.from(all)),
+  fc.constant(Buffer.alloc(9000, 0xff)),
+);
+
+export const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("setBit"), db, key, offset, bit: fc.constantFrom(0, 1) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("setValue"), db, key, bytes }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("delete"), db, key }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("rename"), db, key, toDb: db, toKey: key }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("copy"), db, key, toDb: db, toKey: key }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("expire"), db, key, ms: fc.integer({ min: 1, max: 60 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("persist"), db, key }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("read"), db, key }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("flush"), db }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("swap"), db, toDb: db }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("advance"), ms: fc.integer({ min: 1, max: 30 }) }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("take") }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("write") }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("committed") }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("evict") }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("expireCycle") }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("list"), count: fc.integer({ min: 1, max: 9 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("reopen") }) },
+) as fc.Arbitrary<Step>;
+
+export class Duel {
+  readonly #clock = new ManualClock(START_MS);
+  readonly #storage = new StorageInHand();
+  readonly #random: () => number;
+  #keyspace: Keyspace;
+  #model: Model = Array.from({ length: DATABASES_USED }, () => new Map());
+  /** Batches that were taken, with the model at that moment. */
+  #taken: { batch: Batch; model: Model }[] = [];
+  #written: Batch[] = [];
+  /** What the file must hold. */
+  #inFile: Model = Array.from({ length: DATABASES_USED }, () => new Map());
+
+  constructor(seed: number) {
+    this.#random = randomOf(seed);
+    this.#keyspace = new Keyspace(this.#storage, this.#clock, this.#random);
+  }
+
+  run(program: readonly Step[]): void {
+    for (const each of program) {
+      this.#keyspace.tick();
+      this.#perform(each);
+    }
+    this.#keyspace.tick();
+    this.#list(this.#keyspace, this.#model, 3);
+    this.#look(this.#keyspace, this.#model);
+    this.#perform({ do: "take" });
+    while (this.#taken.length > 0) this.#perform({ do: "write" });
+    while (this.#written.length > 0) this.#perform({ do: "committed" });
+    expect(this.#keyspace.isDirty).toBe(false);
+    expect(this.#keyspace.databases.every(({ created }) => created.size === 0)).toBe(true);
+    this.#reopen();
+    this.#perform({ do: "evict" });
+    expect(this.#keyspace.residentKeys).toBe(0);
+    this.#list(this.#keyspace, this.#model, 2);
+    this.#look(this.#keyspace, this.#model);
+    this.#storage.close();
+  }
+
+  #perform(each: Step): void {
+    const keyspace = this.#keyspace;
+    switch (each.do) {
+      case "setBit": {
+        const { db: number, key: name, offset: at, bit } = each;
+        const old = this.#live(number, name) ?? this.#put(number, name, Buffer.alloc(0));
+        expect(keyspace.setBit(this.#database(number), name, at, bit)).toBe(bitOf(old.bytes, at));
+        old.bytes = withBit(old.bytes, at, bit);
+        break;
+      }
+      case "setValue": {
+        const entry = keyspace.setValue(this.#database(each.db), each.key, Bitmap.fromBytes(each.bytes));
+        const old = this.#live(each.db, each.key);
+        expect(entry.deadline).toBe(old?.deadline ?? NO_DEADLINE);
+        if (old === undefined) this.#put(each.db, each.key, each.bytes);
+        else old.bytes = each.bytes;
+        break;
+      }
+      case "delete": {
+        const entry = keyspace.lookup(this.#database(each.db), each.key);
+        expect(entry !== undefined).toBe(this.#live(each.db, each.key) !== undefined);
+        if (entry !== undefined) keyspace.delete(entry);
+        this.#model[each.db]?.delete(each.key);
+        break;
+      }
+      case "rename":
+      case "copy":
+        this.#renameOrCopy(each);
+        break;
+      case "expire": {
+        const entry = keyspace.lookup(this.#database(each.db), each.key);
+        const known = this.#live(each.db, each.key);
+        expect(entry !== undefined).toBe(known !== undefined);
+        if (entry === undefined || known === undefined) break;
+        known.deadline = this.#clock.now() + each.ms;
+        keyspace.setDeadline(entry, known.deadline);
+        break;
+      }
+      case "persist": {
+        const entry = keyspace.lookup(this.#database(each.db), each.key);
+        const known = this.#live(each.db, each.key);
+        if (entry !== undefined) keyspace.persist(entry);
+        if (known !== undefined) known.deadline = NO_DEADLINE;
+        break;
+      }
+      case "read":
+        this.#compare(keyspace, this.#model, each.db, each.key);
+        break;
+      case "flush":
+        keyspace.flush(this.#database(each.db));
+        this.#model[each.db] = new Map();
+        break;
+      case "swap": {
+        keyspace.swap(this.#database(each.db), this.#database(each.toDb));
+        const a = this.#model[each.db] as Map<string, ModelKey>;
+        this.#model[each.db] = this.#model[each.toDb] as Map<string, ModelKey>;
+        this.#model[each.toDb] = a;
+        break;
+      }
+      case "advance":
+        this.#clock.advance(each.ms);
+        break;
+      case "take":
+        if (keyspace.isDirty) this.#taken.push({ batch: keyspace.takeBatch(), model: copyOf(this.#model) });
+        break;
+      case "write": {
+        const next = this.#taken.shift();
+        if (next === undefined) break;
+        this.#storage.apply(next.batch);
+        this.#inFile = next.model;
+        this.#written.push(next.batch);
+        break;
+      }
+      case "committed": {
+        const batch = this.#written.shift();
+        if (batch !== undefined) keyspace.committed(batch);
+        break;
+      }
+      case "evict":
+        this.#clock.advance(IDLE_MS + 1);
+        keyspace.sweepIdle();
+        keyspace.sweepIdle();
+        break;
+      case "expireCycle":
+        keyspace.expireCycle();
+        break;
+      case "list":
+        this.#list(keyspace, this.#model, each.count);
+        break;
+      case "reopen":
+        this.#reopen();
+        break;
+    }
+  }
+
+  #renameOrCopy({ do: what, db: fromDb, key: fromKey, toDb, toKey }: Extract<Step, { toKey: string }>): void {
+    const keyspace = this.#keyspace;
+    const from = keyspace.lookup(this.#database(fromDb), fromKey);
+    const known = this.#live(fromDb, fromKey);
+    expect(from !== undefined).toBe(known !== undefined);
+    if (from === undefined || known === undefined || (fromDb === toDb && fromKey === toKey)) return;
+    const target = keyspace.lookup(this.#database(toDb), toKey);
+    if (target !== undefined) keyspace.delete(target);
+    if (what === "rename") keyspace.rename(from, this.#database(toDb), toKey);
+    else keyspace.copy(from, this.#database(toDb), toKey);
+    if (what === "rename") this.#model[fromDb]?.delete(fromKey);
+    this.#model[toDb]?.set(toKey, { ...known });
+  }
+
+  /** Another keyspace over the file sees what was there when the last written batch was taken: no more and no less. */
+  #reopen(): void {
+    const keyspace = new Keyspace(this.#storage.reopened(), this.#clock, this.#random);
+    this.#list(keyspace, this.#inFile, 4);
+    this.#look(keyspace, this.#inFile);
+  }
+
+  /** Every way of listing keys, without meeting any of them. */
+  #list(keyspace: Keyspace, model: Model, count: number): void {
+    model.forEach((keys, number) => {
+      const database = keyspace.databases[number] as Database;
+      const live = [...keys].filter(([, { deadline }]) => keyspace.now <= deadline).map(([name]) => name);
+      expect(keyspace.keys(database, () => true).sort()).toEqual(live.sort());
+      expect(keyspace.keys(database, (name) => name === "a")).toEqual(live.filter((name) => name === "a"));
+      expect(scanned(keyspace, database, count).sort()).toEqual(live);
+      const random = keyspace.randomKey(database);
+      if (live.length === 0) expect(random).toBeUndefined();
+      else expect(live).toContain(random);
+      // Keys whose deadline has passed count until somebody meets them.
+      expect(database.size).toBeGreaterThanOrEqual(live.length);
+      expect(database.size).toBeLessThanOrEqual(keys.size);
+    });
+  }
+
+  /** Every key there may be is looked up; after that, the counts are exact. */
+  #look(keyspace: Keyspace, model: Model): void {
+    model.forEach((keys, number) => {
+      for (const name of KEYS) this.#compare(keyspace, model, number, name);
+      const live = [...keys.values()].filter(({ deadline }) => keyspace.now <= deadline);
+      const database = keyspace.databases[number] as Database;
+      expect(database.size).toBe(live.length);
+      expect(database.volatileSize).toBe(live.filter(({ deadline }) => deadline !== NO_DEADLINE).length);
+    });
+  }
+
+  #compare(keyspace: Keyspace, model: Model, number: number, name: string): void {
+    const known = model[number]?.get(name);
+    const expected = known !== undefined && keyspace.now <= known.deadline ? known : undefined;
+    const entry = keyspace.lookup(keyspace.databases[number] as Database, name);
+    // As text, since comparing buffers element by element takes most of the time there is.
+    const found = entry && `${entry.deadline} ${stringOf(keyspace.bitmap(entry)).toString("latin1")}`;
+    expect(found).toBe(expected && `${expected.deadline} ${expected.bytes.toString("latin1")}`);
+  }
+
+  /** A key of the model that has not expired. One that has is gone with this look. */
+  #live(number: number, name: string): ModelKey | undefined {
+    const known = this.#model[number]?.get(name);
+    if (known === undefined || this.#clock.now() <= known.deadline) return known;
+    this.#model[number]?.delete(name);
+    return undefined;
+  }
+
+  #put(number: number, name: string, value: Buffer): ModelKey {
+    const made = { bytes: value, deadline: NO_DEADLINE };
+    this.#model[number]?.set(name, made);
+    return made;
+  }
+
+  #database(number: number): Database {
+    return this.#keyspace.databases[number] as Database;
+  }
+}
+
+function copyOf(model: Model): Model {
+  return model.map((keys) => new Map([...keys].map(([name, known]) => [name, { ...known }])));
+}
+
+function stringOf(bitmap: Bitmap): Buffer {
+  return bitmap.bytes(0, bitmap.byteLength);
+}
+
+function withBit(old: Buffer, at: number, bit: 0 | 1): Buffer {
+  const changed = Buffer.alloc(Math.max(old.length, (at >>> 3) + 1));
+  old.copy(changed);
+  const mask = 0x80 >> (at & 7);
+  const byte = changed[at >>> 3] as number;
+  changed[at >>> 3] = bit === 1 ? byte | mask : byte & ~mask;
+  return changed;
+}
+
+/** All keys of a full iteration, each as often as it came. */
+export function scanned(keyspace: Keyspace, database: Database, count: number): string[] {
+  const keys: string[] = [];
+  let cursor = 0;
+  do {
+    const page = keyspace.scan(database, cursor, count);
+    keys.push(...page.keys);
+    cursor = page.cursor;
+  } while (cursor !== 0);
+  return keys;
+}
