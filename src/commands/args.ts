@@ -17,6 +17,13 @@ const INT_MAX = 2 ** 31 - 1;
 const BAD_INT = new CommandError(`ERR value is out of range, value must between ${INT_MIN} and ${INT_MAX}`);
 const BAD_DATABASE = new CommandError("ERR DB index is out of range");
 
+/** Argument `i` as Redis' error texts show it: printed as a C string, it ends at its first NUL. */
+export function quotedArg(argv: Argv, i: number, bytesMax = Number.POSITIVE_INFINITY): string {
+  const text = argv.string(i).slice(0, bytesMax);
+  const nul = text.indexOf("\0");
+  return nul === -1 ? text : text.slice(0, nul);
+}
+
 /** SETBIT's offset: a canonical integer, 0..2^32-1. */
 export function offsetArg(argv: Argv, i: number): number {
   const offset = argv.integer(i);

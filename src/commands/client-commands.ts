@@ -2,7 +2,7 @@
 import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
-import { SYNTAX_ERROR } from "./args.js";
+import { quotedArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
 import { helpHandler } from "./help.js";
@@ -41,7 +41,7 @@ function setinfo(client: Client, argv: Argv, reply: Reply): void {
   const value = argv.string(3);
   const attribute = argv.string(2).toLowerCase();
   if (attribute !== "lib-name" && attribute !== "lib-ver") {
-    throw new CommandError(`ERR Unrecognized option '${argv.string(2)}'`);
+    throw new CommandError(`ERR Unrecognized option '${quotedArg(argv, 2)}'`);
   }
   if (!/^[!-~]*$/.test(value)) {
     throw new CommandError(`ERR ${attribute} cannot contain spaces, newlines or special characters.`);
@@ -185,7 +185,7 @@ function idArg(argv: Argv, i: number, error: CommandError): number {
 
 function typeArg(argv: Argv, i: number): string {
   const type = argv.string(i).toLowerCase();
-  if (!CLIENT_TYPES.includes(type)) throw new CommandError(`ERR Unknown client type '${argv.string(i)}'`);
+  if (!CLIENT_TYPES.includes(type)) throw new CommandError(`ERR Unknown client type '${quotedArg(argv, i)}'`);
   return type;
 }
 

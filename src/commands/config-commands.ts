@@ -15,7 +15,7 @@ import { compileGlob } from "../keyspace/glob.js";
 import { LOG_LEVELS } from "../log.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
-import { SYNTAX_ERROR } from "./args.js";
+import { quotedArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
 import type { ServerContext } from "./context.js";
@@ -111,7 +111,7 @@ function set(client: Client, argv: Argv, reply: Reply): void {
     const name = given.toLowerCase();
     const parameter = PARAMETERS.get(name);
     if (parameter === undefined) {
-      throw new CommandError(`ERR Unknown option or number of arguments for CONFIG SET - '${given}'`);
+      throw new CommandError(`ERR Unknown option or number of arguments for CONFIG SET - '${quotedArg(argv, i)}'`);
     }
     if (changes.has(name)) throw failed(name, "duplicate parameter");
     if (parameter.set === undefined) throw failed(name, "can't set immutable config");

@@ -5,7 +5,7 @@ import { CommandError } from "../errors.js";
 import type { Database } from "../keyspace/database.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
-import { integerArg, SYNTAX_ERROR } from "./args.js";
+import { integerArg, quotedArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import { checkName } from "./client-commands.js";
 import type { Command } from "./command.js";
@@ -86,7 +86,7 @@ function hello(client: Client, argv: Argv, reply: Reply): void {
       i += 2;
     } else if (argv.is(i, "SETNAME") && i + 1 < argv.length) {
       client.name = checkName(argv.string(++i));
-    } else throw new CommandError(`ERR Syntax error in HELLO option '${argv.string(i)}'`);
+    } else throw new CommandError(`ERR Syntax error in HELLO option '${quotedArg(argv, i)}'`);
   }
   if (!client.authenticated) throw HELLO_UNAUTHENTICATED;
   client.protocol = protocol as 2 | 3;

@@ -5,6 +5,7 @@
 import { QUERY_BUFFER_BYTES_MAX } from "../config.js";
 import type { Argv } from "../resp/argv.js";
 import type { Mark, Reply } from "../resp/reply.js";
+import { quotedArg } from "./args.js";
 import { call, replyError } from "./call.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
@@ -89,18 +90,11 @@ function queue(client: Client, command: Command, argv: Argv, reply: Reply): void
 /** Redis' words for a command, or a subcommand, that the table does not have. */
 function unknownCommand(container: Command | undefined, argv: Argv): string {
   if (container !== undefined) {
-    return `ERR unknown subcommand '${quoted(argv, 1, QUOTED_BYTES_MAX)}'. Try ${container.name.toUpperCase()} HELP.`;
+    return `ERR unknown subcommand '${quotedArg(argv, 1, QUOTED_BYTES_MAX)}'. Try ${container.name.toUpperCase()} HELP.`;
   }
   let args = "";
   for (let i = 1; i < argv.length && args.length < QUOTED_BYTES_MAX; i++) {
-    args += `'${quoted(argv, i, QUOTED_BYTES_MAX - args.length)}' `;
+    args += `'${quotedArg(argv, i, QUOTED_BYTES_MAX - args.length)}' `;
   }
-  return `ERR unknown command '${quoted(argv, 0, QUOTED_BYTES_MAX)}', with args beginning with: ${args}`;
-}
-
-/** Redis prints with C's %s: an argument ends at its first NUL. */
-function quoted(argv: Argv, i: number, bytesMax: number): string {
-  const text = argv.bytes(i).subarray(0, bytesMax).toString("latin1");
-  const nul = text.indexOf("\0");
-  return nul === -1 ? text : text.slice(0, nul);
+  return `ERR unknown command '${quotedArg(argv, 0, QUOTED_BYTES_MAX)}', with args beginning with: ${args}`;
 }

@@ -4,6 +4,7 @@ import type { Entry } from "../keyspace/entry.js";
 import { NO_DEADLINE } from "../keyspace/storage.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
+import { quotedArg } from "./args.js";
 import type { Client } from "./client.js";
 import { CHANGE_KEY, type Command, type Handler, READ_KEY } from "./command.js";
 import { deadlineArg } from "./deadline.js";
@@ -23,7 +24,7 @@ function conditions(argv: Argv): Conditions {
     else if (argv.is(i, "XX")) found.xx = true;
     else if (argv.is(i, "GT")) found.gt = true;
     else if (argv.is(i, "LT")) found.lt = true;
-    else throw new CommandError(`ERR Unsupported option ${argv.string(i)}`);
+    else throw new CommandError(`ERR Unsupported option ${quotedArg(argv, i)}`);
   }
   if (found.nx && (found.xx || found.gt || found.lt)) {
     throw new CommandError("ERR NX and XX, GT or LT options at the same time are not compatible");

@@ -151,7 +151,8 @@ function toBits(bytes: string): Bits {
 
 function toBytes(bits: Bits): string {
   let bytes = "";
-  for (let i = 0; i < bits.length; i += 8) bytes += String.fromCharCode(Number.parseInt(bits.slice(i, i + 8).join(""), 2));
+  for (let i = 0; i < bits.length; i += 8)
+    bytes += String.fromCharCode(Number.parseInt(bits.slice(i, i + 8).join(""), 2));
   return bytes;
 }
 
@@ -166,10 +167,17 @@ function bulk(bits: Bits | undefined): string {
 
 const key = fc.constantFrom(...KEYS);
 const bit = fc.constantFrom("0", "1");
-const offset = fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: BITS_MAX }), fc.constantFrom(7, 8, 65_535, 65_536));
+const offset = fc.oneof(
+  fc.integer({ min: 0, max: 40 }),
+  fc.integer({ min: 0, max: BITS_MAX }),
+  fc.constantFrom(7, 8, 65_535, 65_536),
+);
 const place = fc.oneof(fc.integer({ min: -20, max: 20 }), fc.integer({ min: -BITS_MAX, max: BITS_MAX })).map(String);
 const value = fc
-  .tuple(fc.array(fc.constantFrom("\x00", "\xff", "\x01", "\x80", "a", "\xaa"), { maxLength: 12 }), fc.constantFrom(1, 1, 1, 300))
+  .tuple(
+    fc.array(fc.constantFrom("\x00", "\xff", "\x01", "\x80", "a", "\xaa"), { maxLength: 12 }),
+    fc.constantFrom(1, 1, 1, 300),
+  )
   .map(([bytes, times]) => bytes.join("").repeat(times));
 const span = fc.oneof(
   fc.constant<string[]>([]),
@@ -214,18 +222,21 @@ afterAll(async () => {
 });
 
 test(`bit commands do what an array of bits does (seed ${SEED})`, { timeout: 300_000 }, async () => {
-  const property = fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: COMMANDS_MAX, size: "max" }), async (list) => {
-    const model = new Model();
-    // The whole state at the end, beside every reply on the way.
-    const commands = [...list, ...KEYS.map((k) => ["GET", k])];
-    const [flushed, ...actual] = await client.pipeline([["FLUSHALL"], ...commands]);
-    expect(flushed).toBe("+OK\r\n");
-    for (const [i, argv] of commands.entries()) {
-      const expected = model.run(argv);
-      if (actual[i] === expected) continue;
-      const told = commands.slice(0, i + 1).map(formatArgv);
-      expect.fail(`${told.join("\n")}\n  model: ${JSON.stringify(expected)}\n  we:    ${JSON.stringify(actual[i])}`);
-    }
-  });
+  const property = fc.asyncProperty(
+    fc.array(command, { minLength: 1, maxLength: COMMANDS_MAX, size: "max" }),
+    async (list) => {
+      const model = new Model();
+      // The whole state at the end, beside every reply on the way.
+      const commands = [...list, ...KEYS.map((k) => ["GET", k])];
+      const [flushed, ...actual] = await client.pipeline([["FLUSHALL"], ...commands]);
+      expect(flushed).toBe("+OK\r\n");
+      for (const [i, argv] of commands.entries()) {
+        const expected = model.run(argv);
+        if (actual[i] === expected) continue;
+        const told = commands.slice(0, i + 1).map(formatArgv);
+        expect.fail(`${told.join("\n")}\n  model: ${JSON.stringify(expected)}\n  we:    ${JSON.stringify(actual[i])}`);
+      }
+    },
+  );
   await fc.assert(property, { seed: SEED, numRuns: RUNS });
 });

@@ -29,7 +29,12 @@ const EVENLY = { bits: 1, strings: 1, keys: 1, expiry: 1, transactions: 1, conne
 const MIXES: readonly { name: string; share: number; hello: "2" | "3"; weights: Partial<Record<Family, number>> }[] = [
   { name: "bits and strings", share: 0.2, hello: "2", weights: { bits: 3, strings: 2 } },
   { name: "keys and deadlines", share: 0.2, hello: "2", weights: { keys: 3, expiry: 3, strings: 1, bits: 1 } },
-  { name: "transactions", share: 0.2, hello: "2", weights: { transactions: 4, bits: 2, strings: 2, keys: 2, expiry: 2, connection: 1 } },
+  {
+    name: "transactions",
+    share: 0.2,
+    hello: "2",
+    weights: { transactions: 4, bits: 2, strings: 2, keys: 2, expiry: 2, connection: 1 },
+  },
   { name: "connections", share: 0.1, hello: "2", weights: { connection: 5, transactions: 1, strings: 1, keys: 1 } },
   { name: "everything, RESP2", share: 0.1, hello: "2", weights: EVENLY },
   { name: "everything, RESP3", share: 0.1, hello: "3", weights: EVENLY },
@@ -62,10 +67,15 @@ describe.skipIf(redisMissing !== undefined)("this server and redis-server answer
   async function check(steps: fc.Arbitrary<Step[]>, share: number): Promise<void> {
     const numRuns = Math.max(1, Math.round(RUNS * share));
     const options = { numRuns, seed: SEED, interruptAfterTimeLimit: numRuns * MS_PER_RUN_MAX + SHRINK_MS };
-    const details = await fc.check(fc.asyncProperty(steps, (list) => compare(list)), options);
+    const details = await fc.check(
+      fc.asyncProperty(steps, (list) => compare(list)),
+      options,
+    );
     if (!details.failed) return;
     const cause = details.errorInstance instanceof Error ? details.errorInstance.message : "interrupted";
-    throw new Error(`seed ${SEED}, run ${details.numRuns} of ${numRuns}, shrunk ${details.numShrinks} times:\n${cause}`);
+    throw new Error(
+      `seed ${SEED}, run ${details.numRuns} of ${numRuns}, shrunk ${details.numShrinks} times:\n${cause}`,
+    );
   }
 
   for (const { name, share, hello, weights } of MIXES) {
@@ -80,17 +90,20 @@ describe.skipIf(redisMissing !== undefined)("this server and redis-server answer
 
   test("glob patterns", { timeout: RUNS * GLOB_SHARE * MS_PER_RUN_MAX + 2 * SHRINK_MS }, async () => {
     const names = fc.uniqueArray(globKey, { minLength: 1, maxLength: 12 });
-    const steps = fc.tuple(names, fc.array(glob, { minLength: 1, maxLength: 20 })).map(([keys, patterns]) => [
-      ...[["MSET", ...keys.flatMap((key) => [key, ""])], ...patterns.map((pattern) => ["KEYS", pattern])].map(
-        (argv): Step => ({ kind: "call", conn: 0, argv }),
-      ),
-    ]);
+    const steps = fc
+      .tuple(names, fc.array(glob, { minLength: 1, maxLength: 20 }))
+      .map(([keys, patterns]) => [
+        ...[["MSET", ...keys.flatMap((key) => [key, ""])], ...patterns.map((pattern) => ["KEYS", pattern])].map(
+          (argv): Step => ({ kind: "call", conn: 0, argv }),
+        ),
+      ]);
     await check(steps, GLOB_SHARE);
   });
 
   const freeMiB = Math.floor(freemem() / 2 ** 20);
   const tooLittle = freeMiB < LAST_BIT_MIB;
-  if (tooLittle) console.log(`SKIPPED: the last possible bit: redis-server needs ${LAST_BIT_MIB} MiB, ${freeMiB} are free`);
+  if (tooLittle)
+    console.log(`SKIPPED: the last possible bit: redis-server needs ${LAST_BIT_MIB} MiB, ${freeMiB} are free`);
   test.skipIf(tooLittle)("the last possible bit", { timeout: SHRINK_MS }, async () => {
     const calls = [
       ["SETBIT", "a", "4294967295", "1"],
@@ -123,7 +136,10 @@ describe.skipIf(redisMissing !== undefined)("this server and redis-server answer
     ];
     // Its own connections, for redis-server takes its time to fill so much memory.
     const sessions = await Promise.all(targets.map((target) => Session.open(target, SHRINK_MS)));
-    await compare(calls.map((argv): Step => ({ kind: "call", conn: 0, argv })), sessions);
+    await compare(
+      calls.map((argv): Step => ({ kind: "call", conn: 0, argv })),
+      sessions,
+    );
     for (const session of sessions) session.close();
   });
 });

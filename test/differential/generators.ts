@@ -24,7 +24,21 @@ export const LIVE_SIZES: Sizes = { offsetMax: 2 ** 20, valueBytesMax: 2000 };
 /** What is kept in transcripts. */
 export const TRANSCRIPT_SIZES: Sizes = { offsetMax: 1200, valueBytesMax: 40 };
 
-const NO_INTEGERS = ["007", "+1", "-0", "1.0", "1e3", "0x10", "abc", "", " 1", "1 ", "1\x00", "9223372036854775808", "-"];
+const NO_INTEGERS = [
+  "007",
+  "+1",
+  "-0",
+  "1.0",
+  "1e3",
+  "0x10",
+  "abc",
+  "",
+  " 1",
+  "1 ",
+  "1\x00",
+  "9223372036854775808",
+  "-",
+];
 const HUGE_INTEGERS = ["9223372036854775807", "-9223372036854775808", "4294967296", "-4294967297", "99999999999"];
 
 const key = fc.constantFrom(...KEYS);
@@ -45,7 +59,9 @@ function integer(min: number, max: number): fc.Arbitrary<string> {
 function word(...words: string[]): fc.Arbitrary<string> {
   return fc
     .tuple(fc.constantFrom(...words), fc.constantFrom("upper", "upper", "lower", "mixed"))
-    .map(([text, style]): string => (style === "upper" ? text.toUpperCase() : style === "lower" ? text.toLowerCase() : mixed(text)));
+    .map(([text, style]): string =>
+      style === "upper" ? text.toUpperCase() : style === "lower" ? text.toLowerCase() : mixed(text),
+    );
 }
 
 function mixed(text: string): string {
@@ -72,7 +88,11 @@ function option(name: string, ...values: fc.Arbitrary<Arg>[]): fc.Arbitrary<Argv
 
 /** One of the commands with something wrong with it as a whole. */
 function mutated(argv: ArgvArb): ArgvArb {
-  const change = fc.tuple(fc.constantFrom("drop", "add", "double", "swap", "cut"), fc.nat(), fc.constantFrom("x", "", "1"));
+  const change = fc.tuple(
+    fc.constantFrom("drop", "add", "double", "swap", "cut"),
+    fc.nat(),
+    fc.constantFrom("x", "", "1"),
+  );
   return fc.tuple(argv, change).map(([list, [what, n, extra]]) => {
     const at = list.length < 2 ? 0 : 1 + (n % (list.length - 1));
     if (what === "add") return [...list, extra];
@@ -89,20 +109,32 @@ function mutated(argv: ArgvArb): ArgvArb {
  * so that its answer depends on the machine.
  */
 const globPart = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom("*", "?", "a", "b", "k", "x", "[ab]", "[^a]", "[a-c]", "[c-a]", "\\*", "\\?", "\\a") },
-  { weight: 1, arbitrary: fc.constantFrom("[", "]", "[]", "[^]", "[^", "[a-", "[a-]", "\\", "[\\]]", "[^\\", "^", "-", "**") },
+  {
+    weight: 6,
+    arbitrary: fc.constantFrom("*", "?", "a", "b", "k", "x", "[ab]", "[^a]", "[a-c]", "[c-a]", "\\*", "\\?", "\\a"),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom("[", "]", "[]", "[^]", "[^", "[a-", "[a-]", "\\", "[\\]]", "[^\\", "^", "-", "**"),
+  },
   { weight: 1, arbitrary: fc.constantFrom("\x00", "\xff", "\r\n", "\x80", "[\x00-\x7f]", "[\x80-\xff]", "A", "[A-Z]") },
 );
 export const glob = fc.array(globPart, { maxLength: 7 }).map((parts) => parts.join(""));
 
 /** A key that such a pattern may match. */
 export const globKey = fc
-  .array(fc.constantFrom("a", "b", "c", "k", "x", "*", "?", "[", "]", "\\", "^", "-", "\x00", "\xff", "\r\n", "\x80", "A"), {
-    maxLength: 6,
-  })
+  .array(
+    fc.constantFrom("a", "b", "c", "k", "x", "*", "?", "[", "]", "\\", "^", "-", "\x00", "\xff", "\r\n", "\x80", "A"),
+    {
+      maxLength: 6,
+    },
+  )
   .map((parts) => parts.join(""));
 
-const database = often(fc.constantFrom(...DATABASES).map(String), fc.constantFrom("16", "-1", "x", "", "01", "99999999999"));
+const database = often(
+  fc.constantFrom(...DATABASES).map(String),
+  fc.constantFrom("16", "-1", "x", "", "01", "99999999999"),
+);
 
 const scanOptions = fc
   .array(
@@ -120,7 +152,10 @@ export type Family = (typeof FAMILY_NAMES)[number];
 export type Families = Readonly<Record<Family, ArgvArb>>;
 
 /** One generator out of several, each with its weight; 1 unless said. */
-export function oneOf(all: Families, weights: Partial<Record<Family, number>> = Object.fromEntries(FAMILY_NAMES.map((name) => [name, 1]))): ArgvArb {
+export function oneOf(
+  all: Families,
+  weights: Partial<Record<Family, number>> = Object.fromEntries(FAMILY_NAMES.map((name) => [name, 1])),
+): ArgvArb {
   return fc.oneof(...FAMILY_NAMES.map((name) => ({ weight: weights[name] ?? 0, arbitrary: all[name] })));
 }
 
@@ -129,7 +164,10 @@ export function families(sizes: Sizes): Families {
     fc.oneof(
       { weight: 4, arbitrary: integer(0, 70) },
       { weight: 2, arbitrary: integer(0, sizes.offsetMax) },
-      { weight: 1, arbitrary: fc.constantFrom(127, 128, 1023, 65535, 65536, 65537).map((n) => String(n % (sizes.offsetMax + 1))) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(127, 128, 1023, 65535, 65536, 65537).map((n) => String(n % (sizes.offsetMax + 1))),
+      },
     ),
     fc.oneof(badInteger, fc.constantFrom("-1", "4294967296", "9223372036854775807", "-4294967296")),
   );
@@ -149,11 +187,28 @@ export function families(sizes: Sizes): Families {
   const bytes = fc.uint8Array({ maxLength: 12 }).map((list) => Buffer.from(list).toString("latin1"));
   const value = fc.oneof(
     { weight: 3, arbitrary: bytes },
-    { weight: 2, arbitrary: fc.constantFrom("", "foobar", "123", "-7", "\x00", "\x00\x00\x00", "\xff", "\xff\xff\xff", "\x80", "hello") },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom(
+        "",
+        "foobar",
+        "123",
+        "-7",
+        "\x00",
+        "\x00\x00\x00",
+        "\xff",
+        "\xff\xff\xff",
+        "\x80",
+        "hello",
+      ),
+    },
     {
       weight: 1,
       arbitrary: fc
-        .tuple(fc.constantFrom("\x00", "\xff", "\xaa", "\x00\x01", "x"), fc.integer({ min: 1, max: sizes.valueBytesMax }))
+        .tuple(
+          fc.constantFrom("\x00", "\xff", "\xaa", "\x00\x01", "x"),
+          fc.integer({ min: 1, max: sizes.valueBytesMax }),
+        )
         .map(([unitBytes, length]) => unitBytes.repeat(length).slice(0, length)),
     },
   );
@@ -171,18 +226,33 @@ export function families(sizes: Sizes): Families {
   const deadline: fc.Arbitrary<Argv> = fc.oneof(
     option("EX", often(integer(-1, 4), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS, "9223372036854775")))),
     option("PX", often(integer(-1, 3000), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS)))),
-    option("EXAT", often<Arg>(fc.record({ inSeconds: fc.integer({ min: -2, max: 4 }) }), fc.constantFrom("0", "-1", "1", "x"))),
-    option("PXAT", often<Arg>(fc.record({ inMs: fc.integer({ min: -500, max: 3000 }) }), fc.constantFrom("0", "-1", "1", "x"))),
+    option(
+      "EXAT",
+      often<Arg>(fc.record({ inSeconds: fc.integer({ min: -2, max: 4 }) }), fc.constantFrom("0", "-1", "1", "x")),
+    ),
+    option(
+      "PXAT",
+      often<Arg>(fc.record({ inMs: fc.integer({ min: -500, max: 3000 }) }), fc.constantFrom("0", "-1", "1", "x")),
+    ),
   );
 
   const strings = fc.oneof(
     { weight: 4, arbitrary: command("SET", key, value) },
-    { weight: 4, arbitrary: command("SET", key, value, options(word("NX"), word("XX"), word("GET"), word("KEEPTTL"), deadline)) },
+    {
+      weight: 4,
+      arbitrary: command("SET", key, value, options(word("NX"), word("XX"), word("GET"), word("KEEPTTL"), deadline)),
+    },
     { weight: 3, arbitrary: command("GET", key) },
     { weight: 2, arbitrary: command("STRLEN", key) },
     { weight: 3, arbitrary: command("GETRANGE", key, position, position) },
     { weight: 2, arbitrary: command("MGET", keys(1)) },
-    { weight: 2, arbitrary: command("MSET", fc.array(fc.tuple(key, value), { minLength: 1, maxLength: 3 }).map((l) => l.flat())) },
+    {
+      weight: 2,
+      arbitrary: command(
+        "MSET",
+        fc.array(fc.tuple(key, value), { minLength: 1, maxLength: 3 }).map((l) => l.flat()),
+      ),
+    },
   );
 
   const copyOptions = options(word("REPLACE"), option("DB", database));
@@ -194,12 +264,28 @@ export function families(sizes: Sizes): Families {
     { weight: 1, arbitrary: command("TYPE", key) },
     { weight: 2, arbitrary: command("KEYS", glob) },
     { weight: 1, arbitrary: command("KEYS", fc.constant("*")) },
-    { weight: 1, arbitrary: command("SCAN", fc.constant("0"), fc.constant("COUNT"), integer(1000, 2000), options(option("MATCH", glob))) },
     {
       weight: 1,
-      arbitrary: command("SCAN", fc.constantFrom("x", "-x", "", "1.5"), options(option("COUNT", fc.constantFrom("0", "-1", "x")))),
+      arbitrary: command(
+        "SCAN",
+        fc.constant("0"),
+        fc.constant("COUNT"),
+        integer(1000, 2000),
+        options(option("MATCH", glob)),
+      ),
     },
-    { weight: 1, arbitrary: command("SCAN", fc.constant("0"), option("COUNT", fc.constantFrom("0", "-1", "x", "", "1.5"))) },
+    {
+      weight: 1,
+      arbitrary: command(
+        "SCAN",
+        fc.constantFrom("x", "-x", "", "1.5"),
+        options(option("COUNT", fc.constantFrom("0", "-1", "x"))),
+      ),
+    },
+    {
+      weight: 1,
+      arbitrary: command("SCAN", fc.constant("0"), option("COUNT", fc.constantFrom("0", "-1", "x", "", "1.5"))),
+    },
     { weight: 2, arbitrary: command("RENAME", key, key) },
     { weight: 2, arbitrary: command("RENAMENX", key, key) },
     { weight: 2, arbitrary: command("DBSIZE") },
@@ -215,8 +301,14 @@ export function families(sizes: Sizes): Families {
   const conditions = options(word("NX"), word("XX"), word("GT"), word("LT"));
   const seconds = often(integer(-1, 4), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS, "9223372036854775")));
   const milliseconds = often(integer(-100, 3000), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS)));
-  const atSeconds = often<Arg>(fc.record({ inSeconds: fc.integer({ min: -2, max: 4 }) }), fc.oneof(badInteger, fc.constantFrom("0", "-1", ...HUGE_INTEGERS)));
-  const atMilliseconds = often<Arg>(fc.record({ inMs: fc.integer({ min: -100, max: 3000 }) }), fc.oneof(badInteger, fc.constantFrom("0", "-1", ...HUGE_INTEGERS)));
+  const atSeconds = often<Arg>(
+    fc.record({ inSeconds: fc.integer({ min: -2, max: 4 }) }),
+    fc.oneof(badInteger, fc.constantFrom("0", "-1", ...HUGE_INTEGERS)),
+  );
+  const atMilliseconds = often<Arg>(
+    fc.record({ inMs: fc.integer({ min: -100, max: 3000 }) }),
+    fc.oneof(badInteger, fc.constantFrom("0", "-1", ...HUGE_INTEGERS)),
+  );
   const expiry = fc.oneof(
     { weight: 3, arbitrary: command("EXPIRE", key, seconds, conditions) },
     { weight: 3, arbitrary: command("PEXPIRE", key, milliseconds, conditions) },
@@ -255,9 +347,22 @@ export function families(sizes: Sizes): Families {
     { weight: 2, arbitrary: command("PING", options(text)) },
     { weight: 2, arbitrary: command("ECHO", text) },
     { weight: 2, arbitrary: command("HELLO") },
-    { weight: 4, arbitrary: command("HELLO", often(fc.constantFrom("2", "3"), fc.constantFrom("1", "4", "x", "", "03", "-3")), helloOptions) },
+    {
+      weight: 4,
+      arbitrary: command(
+        "HELLO",
+        often(fc.constantFrom("2", "3"), fc.constantFrom("1", "4", "x", "", "03", "-3")),
+        helloOptions,
+      ),
+    },
     { weight: 1, arbitrary: command("RESET") },
-    { weight: 1, arbitrary: command("AUTH", fc.constantFrom<Argv>(["x"], ["default", "x"], ["nobody", "x"], ["", ""], ["a", "b", "c"])) },
+    {
+      weight: 1,
+      arbitrary: command(
+        "AUTH",
+        fc.constantFrom<Argv>(["x"], ["default", "x"], ["nobody", "x"], ["", ""], ["a", "b", "c"]),
+      ),
+    },
     { weight: 3, arbitrary: command("CLIENT", word("SETNAME"), connectionName) },
     { weight: 3, arbitrary: command("CLIENT", word("GETNAME")) },
     { weight: 1, arbitrary: command("CLIENT", word("ID")) },
@@ -265,13 +370,29 @@ export function families(sizes: Sizes): Families {
     { weight: 1, arbitrary: command("CLIENT", word("NO-EVICT"), often(word("ON", "OFF"), fc.constant("maybe"))) },
     { weight: 1, arbitrary: command("CLIENT", word("REPLY"), fc.constantFrom("ON", "on", "maybe", "")) },
     { weight: 1, arbitrary: command("CLIENT", word("NOSUCH"), text) },
-    { weight: 1, arbitrary: command("CONFIG", word("GET"), fc.constantFrom("nosuch", "databases", "DATABASES", "appendonly", "nosuch*")) },
+    {
+      weight: 1,
+      arbitrary: command(
+        "CONFIG",
+        word("GET"),
+        fc.constantFrom("nosuch", "databases", "DATABASES", "appendonly", "nosuch*"),
+      ),
+    },
     { weight: 1, arbitrary: command("CONFIG", word("SET"), fc.constant("nosuch"), text) },
     { weight: 1, arbitrary: command("CONFIG", word("RESETSTAT")) },
     { weight: 1, arbitrary: command("CONFIG", word("NOSUCH")) },
     { weight: 1, arbitrary: command("TIME") },
     { weight: 1, arbitrary: command("LASTSAVE") },
-    { weight: 1, arbitrary: fc.constantFrom<Argv>(["NOSUCH"], ["nosuch", "a", "b\r\nc"], ["", "x"], ["GE T", "y".repeat(300)], ["X".repeat(300), "z"]) },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom<Argv>(
+        ["NOSUCH"],
+        ["nosuch", "a", "b\r\nc"],
+        ["", "x"],
+        ["GE T", "y".repeat(300)],
+        ["X".repeat(300), "z"],
+      ),
+    },
   );
 
   // Without mutations, for a bare COMMAND answers with all there are, and we have fewer.
@@ -285,7 +406,10 @@ export function families(sizes: Sizes): Families {
         fc.oneof(
           command("BITOP", operation, key, keys(1)),
           command("SET", key, value),
-          command("MSET", fc.array(fc.tuple(key, value), { maxLength: 3 }).map((list) => list.flat())),
+          command(
+            "MSET",
+            fc.array(fc.tuple(key, value), { maxLength: 3 }).map((list) => list.flat()),
+          ),
           command("MGET", keys(0)),
           command("DEL", keys(1)),
           command("COPY", key, key),
@@ -297,7 +421,10 @@ export function families(sizes: Sizes): Families {
     },
     { weight: 1, arbitrary: command("COMMAND", word("NOSUCH")) },
     { weight: 1, arbitrary: command("COMMAND", word("INFO"), word("NOSUCH")) },
-    { weight: 1, arbitrary: fc.constantFrom<Argv>(["COMMAND", "GETKEYS"], ["COMMAND", "COUNT", "x"], ["COMMAND", "NOSUCH"]) },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom<Argv>(["COMMAND", "GETKEYS"], ["COMMAND", "COUNT", "x"], ["COMMAND", "NOSUCH"]),
+    },
   );
 
   const withMutations = (usual: ArgvArb) => often(usual, mutated(usual));

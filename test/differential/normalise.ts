@@ -63,7 +63,8 @@ function sorted(items: readonly Reply[]): Reply[] {
 }
 
 function hideValuesOf(names: readonly string[]): (items: readonly Reply[]) => Reply[] {
-  return (items) => items.map((item, i) => (names.includes(items[i - 1]?.text ?? "") ? { ...item, text: "<hidden>" } : item));
+  return (items) =>
+    items.map((item, i) => (names.includes(items[i - 1]?.text ?? "") ? { ...item, text: "<hidden>" } : item));
 }
 
 function ownFields(text: string): string {

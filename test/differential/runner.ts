@@ -118,7 +118,8 @@ export class Session {
   async #call(conn: number, argv: string[]): Promise<string> {
     const name = nameOf(argv);
     const queue = this.#queues[conn] ?? [];
-    if (name === "DBSIZE" || (name === "EXEC" && queue.some((queued) => nameOf(queued) === "DBSIZE"))) await this.#settle();
+    if (name === "DBSIZE" || (name === "EXEC" && queue.some((queued) => nameOf(queued) === "DBSIZE")))
+      await this.#settle();
     const reply = await this.#client(conn).call(...argv);
     const outcome = this.#note(conn, argv, reply);
     const key = name === "RANDOMKEY" ? bulkIn(reply) : undefined;
@@ -175,7 +176,8 @@ export class Session {
     const name = nameOf(argv);
     if (reply === "+QUEUED\r\n") queue?.push([...argv]);
     else if (name === "MULTI" && reply === "+OK\r\n") this.#queues[conn] = [];
-    else if (["EXEC", "DISCARD", "RESET"].includes(name) && !reply.startsWith("-ERR wrong")) this.#queues[conn] = undefined;
+    else if (["EXEC", "DISCARD", "RESET"].includes(name) && !reply.startsWith("-ERR wrong"))
+      this.#queues[conn] = undefined;
     return outcome;
   }
 

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { appendFileSync, writeFileSync } from "node:fs";
+import fc from "fast-check";
 import { test } from "vitest";
 import { families, LIVE_SIZES, run } from "./generators.js";
 import { startOurs } from "./ours.js";
@@ -29,9 +29,27 @@ test("survey", { timeout: 3_600_000 }, async () => {
   const mixes: fc.Arbitrary<Step[]>[] = [];
   for (const hello of ["2", "3"]) {
     const greeting: Step[] = [0, 1].map((conn) => ({ kind: "call", conn, argv: ["HELLO", hello] }));
-    mixes.push(run({ commands: fc.oneof(...(Object.values(all) as fc.Arbitrary<readonly string[]>[])), sizes: LIVE_SIZES, steps: 80 }).map((l) => [...greeting, ...l]));
-    for (const f of Object.values(all)) mixes.push(run({ commands: f as fc.Arbitrary<readonly string[]>, sizes: LIVE_SIZES, steps: 60 }).map((l) => [...greeting, ...l]));
-    mixes.push(run({ commands: fc.oneof(all.transactions, all.transactions, all.expiry, all.keys, all.bits, all.strings), sizes: LIVE_SIZES, steps: 80 }).map((l) => [...greeting, ...l]));
+    mixes.push(
+      run({
+        commands: fc.oneof(...(Object.values(all) as fc.Arbitrary<readonly string[]>[])),
+        sizes: LIVE_SIZES,
+        steps: 80,
+      }).map((l) => [...greeting, ...l]),
+    );
+    for (const f of Object.values(all))
+      mixes.push(
+        run({ commands: f as fc.Arbitrary<readonly string[]>, sizes: LIVE_SIZES, steps: 60 }).map((l) => [
+          ...greeting,
+          ...l,
+        ]),
+      );
+    mixes.push(
+      run({
+        commands: fc.oneof(all.transactions, all.transactions, all.expiry, all.keys, all.bits, all.strings),
+        sizes: LIVE_SIZES,
+        steps: 80,
+      }).map((l) => [...greeting, ...l]),
+    );
   }
   let steps = 0;
   for (const mix of mixes) {
@@ -60,7 +78,10 @@ test("survey", { timeout: 3_600_000 }, async () => {
       }
     }
     const [a = [], e = []] = await Promise.all(sessions.map((s) => s.run(best)));
-    appendFileSync("/tmp/survey.txt", `\n## ${counts.get(sig)}x ${sig}\n${difference(best, e, a) ?? "(not reproduced)"}\n`);
+    appendFileSync(
+      "/tmp/survey.txt",
+      `\n## ${counts.get(sig)}x ${sig}\n${difference(best, e, a) ?? "(not reproduced)"}\n`,
+    );
   }
   for (const s of sessions) s.close();
   for (const t of targets) await t.stop();

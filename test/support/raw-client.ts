@@ -53,7 +53,8 @@ export function readReply(buffer: Buffer, start = 0): { reply: Reply; end: numbe
       if (length < 0) return { reply: { type, text: line }, end: body };
       const end = body + length + 2;
       if (buffer.length < end) return { need: end };
-      if (buffer.toString("latin1", end - 2, end) !== "\r\n") throw new Error(`a bulk of ${line} bytes is longer than that`);
+      if (buffer.toString("latin1", end - 2, end) !== "\r\n")
+        throw new Error(`a bulk of ${line} bytes is longer than that`);
       return { reply: { type, text: buffer.toString("latin1", body, end - 2) }, end };
     }
     case "*":
@@ -75,7 +76,13 @@ function lengthIn(line: string): number {
   return Number(line);
 }
 
-function readItems(buffer: Buffer, type: string, line: string, start: number, count: number): ReturnType<typeof readReply> {
+function readItems(
+  buffer: Buffer,
+  type: string,
+  line: string,
+  start: number,
+  count: number,
+): ReturnType<typeof readReply> {
   if (count < 0) return { reply: { type, text: line }, end: start };
   const items: Reply[] = [];
   let at = start;

@@ -35,7 +35,8 @@ function whatIsMissing(): string | undefined {
   if (version === undefined) return "redis-server is not in PATH";
   const major = /v=(\d+)\./.exec(version)?.[1];
   if (major !== String(MAJOR_WANTED)) return `redis-server in PATH is version ${major}, not ${MAJOR_WANTED}`;
-  if (outputOf("cc", ["--version"]) === undefined) return "cc, to build the clock put under redis-server, is not in PATH";
+  if (outputOf("cc", ["--version"]) === undefined)
+    return "cc, to build the clock put under redis-server, is not in PATH";
   return undefined;
 }
 

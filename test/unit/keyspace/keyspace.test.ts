@@ -274,7 +274,7 @@ describe("watches", () => {
   }
 
   const CHANGES: [string, (k: Keyspace, db: Database, other: Database) => void][] = [
-    ["a bit", (k, db) => void k.setBit(db, "a", 1, 1)],
+    ["a bit", (k, db) => void k.setBit(db, "a", 0, 1)],
     ["a longer value", (k, db) => void k.setBit(db, "a", 100, 0)],
     ["a new value", (k, db) => void k.setValue(db, "a", new Bitmap())],
     ["a deletion", (k, db) => k.delete(found(k, db, "a"))],
