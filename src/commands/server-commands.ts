@@ -43,6 +43,7 @@ function shutdown(client: Client, argv: Argv, _reply: Reply): void {
   if (contradictory || abortsMore || [...words].some((word) => !known.includes(word))) throw SYNTAX_ERROR;
   if (words.has("ABORT")) throw NO_SHUTDOWN;
   client.server.log.notice(`SHUTDOWN asked for by client ${client.id} at ${client.peer.address}`);
+  client.closing = true;
   client.server.requestShutdown(!words.has("NOSAVE"));
 }
 

@@ -42,7 +42,10 @@ export class Saver {
 
   /** Begins to commit what has changed, unless a commit is under way already: then the next one will. */
   saveSoon(): void {
-    if (this.#running === undefined) this.#commitAll().catch(() => {});
+    // Not now: BGSAVE may stand inside a transaction, which one batch must hold whole.
+    setImmediate(() => {
+      if (this.#running === undefined) this.#commitAll().catch(() => {});
+    });
   }
 
   /** Resolves when everything that has changed until now is committed. Rejects when the storage can't, and goes on trying. */

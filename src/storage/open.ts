@@ -1,5 +1,5 @@
 /** Opens the storage that `--db` names, and refuses what it must not touch. */
-import { accessSync, constants, existsSync } from "node:fs";
+import { accessSync, constants, existsSync, realpathSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type AppendFsync, MEMORY_DB, WRITER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
@@ -19,7 +19,9 @@ export function openStorage(path: string, appendfsync: AppendFsync, events: Stor
     throw new StartError(`can't write to the folder ${folder}: ${reason(cause)}`, { cause });
   }
   checkFile(path);
-  const lock = opening(path, () => lockFile(path));
+  // A file has one lock, whatever name it is opened by.
+  const file = existsSync(path) ? realpathSync(path) : path;
+  const lock = opening(path, () => lockFile(file));
   try {
     opening(path, () => prepare(path));
     return opening(path, () => new SqliteStorage(path, lock, appendfsync, events));

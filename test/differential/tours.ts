@@ -812,11 +812,11 @@ function stepOf(line: string): Step {
 /** Splits at spaces, minding double quotes with their escapes. */
 function words(line: string): string[] {
   return [...line.matchAll(/"((?:\\.|[^"\\])*)"|\S+/g)].map(([whole, quoted]) =>
-    quoted === undefined ? whole : quoted.replace(/\\x([0-9a-f]{2})|\\(.)/g, (_, hex, c) => unescape(hex, c)),
+    quoted === undefined ? whole : quoted.replace(/\\x([0-9a-f]{2})|\\(.)/g, (_, hex, c) => unescaped(hex, c)),
   );
 }
 
-function unescape(hex: string | undefined, character: string): string {
+function unescaped(hex: string | undefined, character: string): string {
   if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
   return { r: "\r", n: "\n" }[character] ?? character;
 }

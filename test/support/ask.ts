@@ -8,7 +8,7 @@ export class ReplyError extends Error {}
 
 /** Sends one request. An error reply is thrown. */
 export async function ask(client: RawClient, ...argv: (string | Buffer | number)[]): Promise<Value> {
-  return valueOf(await client.call(...argv.map((arg) => (typeof arg === "number" ? String(arg) : arg))));
+  return replyValue(await client.call(...argv.map((arg) => (typeof arg === "number" ? String(arg) : arg))));
 }
 
 /** Sends requests, written as words with blanks between, in one write. The first error reply is thrown. */
@@ -17,7 +17,7 @@ export async function askAll(
   requests: readonly (string | readonly (string | Buffer)[])[],
 ): Promise<Value[]> {
   const argvs = requests.map((request) => (typeof request === "string" ? request.split(" ") : request));
-  return (await client.pipeline(argvs)).map(valueOf);
+  return (await client.pipeline(argvs)).map(replyValue);
 }
 
 /** All keys of the selected database, by SCAN, sorted. */
@@ -36,7 +36,7 @@ export async function keysOf(client: RawClient, pattern = "*"): Promise<string[]
   return ((await ask(client, "KEYS", pattern)) as string[]).sort();
 }
 
-export function valueOf(raw: string): Value {
+export function replyValue(raw: string): Value {
   const read = readReply(Buffer.from(raw, "latin1"));
   if ("need" in read) throw new Error(`half a reply: ${JSON.stringify(raw)}`);
   return convert(read.reply);

@@ -39,7 +39,7 @@ test("keys that stay are seen exactly once while others come and go, are committ
   const between = fc.record({
     created: fc.array(fc.nat(60), { maxLength: 8 }),
     dropped: fc.array(fc.nat(60), { maxLength: 8 }),
-    then: fc.constantFrom("nothing", "take", "write", "commit", "evict"),
+    next: fc.constantFrom("nothing", "take", "write", "commit", "evict"),
   });
   fc.assert(
     fc.property(
@@ -63,7 +63,7 @@ test("keys that stay are seen exactly once while others come and go, are committ
           seen.push(...page.keys);
           expect(page.cursor === 0 || page.cursor > cursor).toBe(true);
           cursor = page.cursor;
-          const { created, dropped, then } = events[turn++ % events.length] as (typeof events)[number];
+          const { created, dropped, next } = events[turn++ % events.length] as (typeof events)[number];
           drop(...dropped.map((i) => `comes${i}`));
           for (const i of created) {
             everKnown.add(`comes${i}`);
