@@ -69,17 +69,17 @@ test("keys that stay are seen exactly once while others come and go, are committ
             everKnown.add(`comes${i}`);
             if (keyspace.lookup(database, `comes${i}`) === undefined) create(`comes${i}`);
           }
-          if (then === "take" && batch === undefined) [batch, isWritten] = [keyspace.takeBatch(), false];
-          if (then === "write" && batch !== undefined && !isWritten) {
+          if (next === "take" && batch === undefined) [batch, isWritten] = [keyspace.takeBatch(), false];
+          if (next === "write" && batch !== undefined && !isWritten) {
             storage.apply(batch);
             isWritten = true;
           }
-          if (then === "commit" && batch !== undefined) {
+          if (next === "commit" && batch !== undefined) {
             if (!isWritten) storage.apply(batch);
             keyspace.committed(batch);
             batch = undefined;
           }
-          if (then === "evict") {
+          if (next === "evict") {
             clock.advance(IDLE_MS + 1);
             keyspace.tick();
             keyspace.sweepIdle();
