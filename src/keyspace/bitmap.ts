@@ -32,6 +32,8 @@ export class Bitmap {
 
   /** The value of a set in Roaring's portable format. Throws where `portable` is not that format. */
   static fromPortable(portable: Uint8Array, byteLength: number): Bitmap {
+    // Roaring takes nothing for an empty set; the format has a header even then.
+    if (portable.length < HEADER_BYTES) throw new Error("a bitmap in the database file is cut off");
     return new Bitmap(RoaringBitmap32.deserialize(portable, "portable"), byteLength);
   }
 

@@ -43,7 +43,7 @@ export class Saver {
   /** Begins to commit what has changed, unless a commit is under way already: then the next one will. */
   saveSoon(): void {
     // Not now: BGSAVE may stand inside a transaction, which one batch must hold whole.
-    setImmediate(() => {
+    queueMicrotask(() => {
       if (this.#running === undefined) this.#commitAll().catch(() => {});
     });
   }
@@ -85,8 +85,12 @@ export class Saver {
   }
 
   async #commitAll(): Promise<void> {
-    // The batch in flight does not hold the newest changes: wait for it, and then for one of our own.
-    while (this.#running !== undefined) await this.#running;
+    // The batch in flight may not hold the newest changes: wait for it, and then for one that holds what has changed by now.
+    const { changes } = this.#keyspace;
+    while (this.#running !== undefined) {
+      await this.#running;
+      if (this.savedChanges >= changes) return;
+    }
     if (!this.#keyspace.isDirty) return;
     this.#running = this.#commit();
     try {

@@ -73,7 +73,7 @@ describe("save()", () => {
   test("waits for a batch of its own when the one in flight was taken before the newest change", async () => {
     const { storage, saver, change } = setUp();
     change("first");
-    saver.saveSoon();
+    void saver.save();
     change("second");
     const saved = saver.save();
     storage.writes[0]?.commit();
