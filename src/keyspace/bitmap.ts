@@ -121,10 +121,12 @@ export class Bitmap {
 
   /**
    * The same bytes in slices of REPLY_SLICE_BYTES, made when they are asked for. They are those of this moment: a large
-   * range reads from a copy of the set, and the copy lives until the last slice, or `return()`.
+   * range reads from a copy of its bits, and the copy lives until the last slice, or `return()`.
    */
   slices(start: number, length: number): Iterator<Buffer> {
-    return slicesOf(this.clone(), start, length);
+    const copy = new RoaringBitmap32();
+    if (length > 0) copy.addRange(start * 8, (start + length) * 8).andInPlace(this.set);
+    return new Slices(new Bitmap(copy, this.byteLength), start, length);
   }
 
   clone(): Bitmap {
@@ -153,13 +155,30 @@ export class Bitmap {
   }
 }
 
-function* slicesOf(bitmap: Bitmap, start: number, length: number): Generator<Buffer, void> {
-  try {
-    for (let done = 0; done < length; done += REPLY_SLICE_BYTES) {
-      yield bitmap.bytes(start + done, Math.min(REPLY_SLICE_BYTES, length - done));
-    }
-  } finally {
-    bitmap.dispose();
+/** An iterator and no generator: a generator that was never begun would not let go of its copy. */
+class Slices implements Iterator<Buffer, void> {
+  readonly #copy: Bitmap;
+  #next: number;
+  readonly #end: number;
+
+  constructor(copy: Bitmap, start: number, length: number) {
+    this.#copy = copy;
+    this.#next = start;
+    this.#end = start + length;
+  }
+
+  next(): IteratorResult<Buffer, void> {
+    if (this.#next >= this.#end) return this.return();
+    const length = Math.min(REPLY_SLICE_BYTES, this.#end - this.#next);
+    const value = this.#copy.bytes(this.#next, length);
+    this.#next += length;
+    return { done: false, value };
+  }
+
+  return(): IteratorReturnResult<void> {
+    this.#next = this.#end;
+    this.#copy.dispose();
+    return { done: true, value: undefined };
   }
 }
 

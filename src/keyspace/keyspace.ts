@@ -107,6 +107,7 @@ export class Keyspace {
   create(database: Database, key: string, bitmap: Bitmap): Entry {
     const entry = this.#create(database, key, bitmap);
     if (bitmap.byteLength > 0) this.#log.value(entry);
+    this.#changed(database, key);
     return entry;
   }
 
@@ -115,7 +116,6 @@ export class Keyspace {
     this.#place(entry);
     this.#log.create(entry);
     database.count(1, 0);
-    this.#changed(database, key);
     return entry;
   }
 
@@ -163,11 +163,15 @@ export class Keyspace {
 
   /** Gives a key a deadline in wall-clock milliseconds, or takes it (NO_DEADLINE). */
   setDeadline(entry: Entry, deadline: number): void {
+    this.#setDeadline(entry, deadline);
+    this.#changed(entry.database, entry.key);
+  }
+
+  #setDeadline(entry: Entry, deadline: number): void {
     const was = entry.volatile ? 1 : 0;
     entry.deadline = deadline;
     entry.database.count(0, (entry.volatile ? 1 : 0) - was);
     this.#log.deadline(entry);
-    this.#changed(entry.database, entry.key);
   }
 
   /** Takes a key's deadline away. */
@@ -190,14 +194,14 @@ export class Keyspace {
     this.#place(entry);
     database.count(1, volatileKeys);
     this.#log.rekey(entry);
-    this.#changed(from.database, from.key);
+    this.watches.touch(from.database.number, from.key);
     this.#changed(database, key);
   }
 
   /** COPY: adds a key with the value and the deadline of `entry`, where none exists. */
   copy(entry: Entry, database: Database, key: string): void {
     const copy = this.create(database, key, this.bitmap(entry).clone());
-    if (entry.volatile) this.setDeadline(copy, entry.deadline);
+    if (entry.volatile) this.#setDeadline(copy, entry.deadline);
   }
 
   /** FLUSHDB. The rows in the file are the writer's work; here the database only gets an empty slot. */
