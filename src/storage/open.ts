@@ -1,12 +1,12 @@
 /** Opens the storage that `--db` names, and refuses what it must not touch. */
-import { accessSync, constants, existsSync, realpathSync } from "node:fs";
+import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { type AppendFsync, MEMORY_DB, WRITER_CACHE_KIB } from "../config.js";
+import { type AppendFsync, MEMORY_DB, READER_CACHE_KIB, WRITER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import { lockFile } from "./lock.js";
 import { MemoryStorage } from "./memory-storage.js";
-import { type Connection, checkFile, connect, createSchema } from "./schema.js";
+import { type Connection, checkFile, checkSchemaVersion, connect, createSchema } from "./schema.js";
 import { SqliteStorage } from "./sqlite-storage.js";
 
 /** Throws StartError, with one line for the operator, when `path` can't or must not be used. */
@@ -33,11 +33,22 @@ export function openStorage(path: string, appendfsync: AppendFsync, events: Stor
 
 /** Makes the schema where there is none, and puts the file into WAL mode. */
 function prepare(path: string): void {
-  const isNew = !existsSync(path);
+  const isNew = !existsSync(path) || statSync(path).size === 0;
+  if (!isNew) checkVersion(path);
   const connection = connect(path, WRITER_CACHE_KIB);
   try {
     if (isNew || isEmpty(connection)) createSchema(connection);
     connection.pragma("journal_mode = WAL");
+  } finally {
+    connection.close();
+  }
+}
+
+/** The version may be newer in the write-ahead log than in the file's header. Reading it so changes neither. */
+function checkVersion(path: string): void {
+  const connection = connect(path, READER_CACHE_KIB, { readonly: true });
+  try {
+    checkSchemaVersion(path, Number(connection.pragma("user_version", { simple: true })));
   } finally {
     connection.close();
   }

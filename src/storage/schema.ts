@@ -67,7 +67,11 @@ export function checkFile(path: string): void {
   if (header.readUInt32BE(HEADER.applicationId) !== APPLICATION_ID) {
     throw new StartError(`${path} is another program's SQLite database; it was left untouched`);
   }
-  const version = header.readUInt32BE(HEADER.userVersion);
+  checkSchemaVersion(path, header.readUInt32BE(HEADER.userVersion));
+}
+
+/** Throws StartError when a file's schema is newer than what this code knows. */
+export function checkSchemaVersion(path: string, version: number): void {
   if (version > SCHEMA_VERSION) {
     throw new StartError(
       `${path} was written by a newer bitmapist-server (schema ${version}, this one knows ${SCHEMA_VERSION}); it was left untouched`,
