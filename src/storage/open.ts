@@ -19,6 +19,9 @@ export function openStorage(path: string, appendfsync: AppendFsync, events: Stor
     throw new StartError(`can't write to the folder ${folder}: ${reason(cause)}`, { cause });
   }
   checkFile(path);
+  for (const name of [path, `${path}-lock`]) {
+    if (existsSync(name)) opening(path, () => accessSync(name, constants.R_OK | constants.W_OK));
+  }
   // A file has one lock, whatever name it is opened by.
   const file = existsSync(path) ? realpathSync(path) : path;
   const lock = opening(path, () => lockFile(file));
