@@ -320,15 +320,19 @@ export class Keyspace {
 
   /**
    * SCAN: about `count` keys in the order of their hash, from `cursor` (0 at first) on. A key that is there from the first
-   * page to the last is in one of them, whatever happens to the others: its hash does not change.
+   * page to the last is in one of them, whatever happens to the others: its hash does not change. Expired keys that it meets die.
    */
   scan(database: Database, cursor: number, count: number): ScanPage {
     const rows = this.#storage.page(database.slot, cursor, count);
     const last = rows.at(-1);
     const end = last === undefined || rows.length < count ? HASH_MAX : last.hash;
-    const page: { hash: number; key: string }[] = rows.filter((stored) => this.#isListed(database, stored));
+    const page: { hash: number; key: string }[] = [];
+    for (const stored of rows) {
+      if (this.#isListed(database, stored)) page.push(stored);
+      else this.#expireStored(stored);
+    }
     for (const entry of database.created.values()) {
-      if (this.now > entry.deadline) continue;
+      if (this.#expire(entry)) continue;
       const hash = keyHash(entry.key);
       if (hash >= cursor && hash <= end) page.push({ hash, key: entry.key });
     }

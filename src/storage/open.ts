@@ -1,5 +1,5 @@
 /** Opens the storage that `--db` names, and refuses what it must not touch. */
-import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type AppendFsync, MEMORY_DB, READER_CACHE_KIB, WRITER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
@@ -22,9 +22,7 @@ export function openStorage(path: string, appendfsync: AppendFsync, events: Stor
   for (const name of [path, `${path}-lock`]) {
     if (existsSync(name)) opening(path, () => accessSync(name, constants.R_OK | constants.W_OK));
   }
-  // A file has one lock, whatever name it is opened by.
-  const file = existsSync(path) ? realpathSync(path) : path;
-  const lock = opening(path, () => lockFile(file));
+  const lock = opening(path, () => lockFile(path));
   try {
     opening(path, () => prepare(path));
     return opening(path, () => new SqliteStorage(path, lock, appendfsync, events));

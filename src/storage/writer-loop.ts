@@ -1,11 +1,17 @@
 /** What the writer's thread does: commits batches in the order they come, and tries one again until it is committed. */
-import type { MessagePort } from "node:worker_threads";
 import { FLUSH_RETRY_MS, WRITER_CACHE_KIB } from "../config.js";
 import { Applier } from "./applier.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { connect } from "./schema.js";
 
-export function runWriter(port: Pick<MessagePort, "on" | "postMessage" | "close">, data: WriterData): void {
+/** What the loop needs of the thread's port. */
+export interface WriterPort {
+  on(event: "message", listener: (request: WriterRequest) => void): unknown;
+  postMessage(report: WriterReport): void;
+  close(): void;
+}
+
+export function runWriter(port: WriterPort, data: WriterData): void {
   const connection = connect(data.path, WRITER_CACHE_KIB);
   connection.pragma(`synchronous = ${data.synchronous}`);
   const applier = new Applier(connection);

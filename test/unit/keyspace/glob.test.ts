@@ -4,10 +4,12 @@ import { describe, expect, test } from "vitest";
 import { compileGlob } from "../../../src/keyspace/glob.js";
 
 /**
- * Redis' stringmatchlen, its recursion and all, with `i` into the pattern and `k` into the key. Two deliberate differences:
- * bytes are unsigned, and a pattern of several stars takes the empty key as a single star does.
+ * Redis' stringmatchlen, its recursion and all, with `i` into the pattern and `k` into the key. Bytes are unsigned
+ * here, and a single star stands for "all keys", as KEYS and SCAN take it.
  */
 function redisMatches(pattern: string, key: string, i = 0, k = 0): boolean {
+  if (pattern === "*") return true;
+  if (key === "") return pattern === "";
   while (i < pattern.length && k < key.length) {
     const char = pattern[i] as string;
     if (char === "*") {
