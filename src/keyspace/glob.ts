@@ -57,9 +57,9 @@ function tokenizeClass(pattern: string, start: number): { token: ByteClass; end:
       i++;
       members[pattern.charCodeAt(i)] = inside;
     } else if (pattern[i + 1] === "-" && i + 2 < pattern.length) {
-      const a = pattern.charCodeAt(i);
-      const b = pattern.charCodeAt(i + 2);
-      members.fill(inside, Math.min(a, b), Math.max(a, b) + 1);
+      const a = signed(pattern.charCodeAt(i));
+      const b = signed(pattern.charCodeAt(i + 2));
+      for (let byte = Math.min(a, b); byte <= Math.max(a, b); byte++) members[byte & 0xff] = inside;
       i += 2;
     } else {
       members[pattern.charCodeAt(i)] = inside;
@@ -67,6 +67,11 @@ function tokenizeClass(pattern: string, start: number): { token: ByteClass; end:
     i++;
   }
   return { token: { members }, end: i };
+}
+
+/** Bytes from 0x80 on stand before all others in a range: Redis compares C's chars, which are signed where it is run most. */
+function signed(byte: number): number {
+  return byte < 0x80 ? byte : byte - 0x100;
 }
 
 /** Every token but `*` takes exactly one byte, so going back to the last `*` alone is enough: no exponential patterns. */

@@ -4,8 +4,7 @@ import { describe, expect, test } from "vitest";
 import { compileGlob } from "../../../src/keyspace/glob.js";
 
 /**
- * Redis' stringmatchlen, its recursion and all, with `i` into the pattern and `k` into the key. Bytes are unsigned
- * here, and a single star stands for "all keys", as KEYS and SCAN take it.
+ * Redis' stringmatchlen, its recursion and all, with `i` into the pattern and `k` into the key. A single star stands for "all keys", as KEYS and SCAN take it.
  */
 function redisMatches(pattern: string, key: string, i = 0, k = 0): boolean {
   if (pattern === "*") return true;
@@ -33,6 +32,11 @@ function redisMatches(pattern: string, key: string, i = 0, k = 0): boolean {
   return i >= pattern.length && k === key.length;
 }
 
+/** A byte as C's signed char, which redis-server 7.0.15 on x86 compares: `[a-\xff]` is everything from \xff (-1) to a. */
+function signed(byte: string): number {
+  return (byte.charCodeAt(0) << 24) >> 24;
+}
+
 function inClass(pattern: string, start: number, byte: string): { matched: boolean; end: number } {
   let i = start;
   const negated = pattern[i] === "^";
@@ -46,8 +50,8 @@ function inClass(pattern: string, start: number, byte: string): { matched: boole
     } else if (left === 0 || pattern[i] === "]") {
       break;
     } else if (left >= 3 && pattern[i + 1] === "-") {
-      const [low, high] = [pattern[i] as string, pattern[i + 2] as string].sort();
-      if (byte >= (low as string) && byte <= (high as string)) matched = true;
+      const ends = [signed(pattern[i] as string), signed(pattern[i + 2] as string)];
+      if (signed(byte) >= Math.min(...ends) && signed(byte) <= Math.max(...ends)) matched = true;
       i += 2;
     } else if (pattern[i] === byte) matched = true;
   }
@@ -100,6 +104,7 @@ const CASES: [pattern: string, matching: string[], others: string[]][] = [
   ["\\", ["\\"], [""]],
   ["*\\", ["\\", "a\\"], ["a"]],
   ["[\xe0-\xff]", ["\xe4", "\xff"], ["a", "\xdf"]],
+  ["[a-\xff]", ["a", "*", "\0", "\xff"], ["b", "\xfe"]],
   ["a\0*", ["a\0", "a\0b"], ["a", "ab"]],
   ["A", ["A"], ["a"]],
 ];
