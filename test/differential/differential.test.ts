@@ -15,7 +15,7 @@ import { startRedis } from "./redis.js";
 import { difference, Session, type Target } from "./runner.js";
 import type { Step } from "./steps.js";
 
-const RUNS = Number(process.env.DIFF_RUNS ?? 3000);
+const RUNS = Number(process.env.DIFF_RUNS ?? 8000);
 const SEED = process.env.DIFF_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.DIFF_SEED);
 /** How long a failure is shrunk at most, and with how many runs the time is to be had. */
 const SHRINK_MS = 120_000;
@@ -33,7 +33,7 @@ const MIXES: readonly { name: string; share: number; hello: "2" | "3"; weights: 
     name: "transactions",
     share: 0.2,
     hello: "2",
-    weights: { transactions: 4, bits: 2, strings: 2, keys: 2, expiry: 2, connection: 1 },
+    weights: { transactions: 2, bits: 2, strings: 2, keys: 2, expiry: 2, connection: 1 },
   },
   { name: "connections", share: 0.1, hello: "2", weights: { connection: 5, transactions: 1, strings: 1, keys: 1 } },
   { name: "everything, RESP2", share: 0.1, hello: "2", weights: EVENLY },

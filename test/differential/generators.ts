@@ -41,7 +41,8 @@ const NO_INTEGERS = [
 ];
 const HUGE_INTEGERS = ["9223372036854775807", "-9223372036854775808", "4294967296", "-4294967297", "99999999999"];
 
-const key = fc.constantFrom(...KEYS);
+/** The first keys more often, so that commands find something. */
+const key = fc.constantFrom(KEYS[0], KEYS[0], KEYS[0], KEYS[1], KEYS[1], ...KEYS);
 const keys = (min: number) => fc.array(key, { minLength: min, maxLength: 4 });
 const badInteger = fc.constantFrom(...NO_INTEGERS);
 const bit = often(fc.constantFrom("0", "1"), fc.constantFrom("2", "-1", "01", "10", "", "x", "4294967296"));
@@ -75,7 +76,7 @@ function command(name: string, ...args: fc.Arbitrary<Arg | Argv>[]): ArgvArb {
 
 /** Some of the options, each one or more words, in any order. */
 function options(...each: fc.Arbitrary<Arg | Argv>[]): fc.Arbitrary<Argv> {
-  const drawn = fc.array(fc.oneof(...each), { maxLength: 3 });
+  const drawn = fc.oneof(fc.array(fc.oneof(...each), { maxLength: 1 }), fc.array(fc.oneof(...each), { maxLength: 3 }));
   return often(
     drawn.map((list) => list.flat() as Argv),
     fc.constantFrom<Argv>(["FOO"], ["EX"], ["", "1"]),
@@ -132,7 +133,7 @@ export const globKey = fc
   .map((parts) => parts.join(""));
 
 const database = often(
-  fc.constantFrom(...DATABASES).map(String),
+  fc.constantFrom(DATABASES[0], DATABASES[0], DATABASES[1], ...DATABASES).map(String),
   fc.constantFrom("16", "-1", "x", "", "01", "99999999999"),
 );
 
@@ -257,15 +258,15 @@ export function families(sizes: Sizes): Families {
 
   const copyOptions = options(word("REPLACE"), option("DB", database));
   const keyCommands = fc.oneof(
-    { weight: 2, arbitrary: command("DEL", keys(1)) },
-    { weight: 1, arbitrary: command("UNLINK", keys(1)) },
-    { weight: 2, arbitrary: command("EXISTS", keys(1)) },
-    { weight: 1, arbitrary: command("TOUCH", keys(1)) },
-    { weight: 1, arbitrary: command("TYPE", key) },
-    { weight: 2, arbitrary: command("KEYS", glob) },
-    { weight: 1, arbitrary: command("KEYS", fc.constant("*")) },
+    { weight: 12, arbitrary: command("DEL", keys(1)) },
+    { weight: 6, arbitrary: command("UNLINK", keys(1)) },
+    { weight: 12, arbitrary: command("EXISTS", keys(1)) },
+    { weight: 6, arbitrary: command("TOUCH", keys(1)) },
+    { weight: 6, arbitrary: command("TYPE", key) },
+    { weight: 12, arbitrary: command("KEYS", glob) },
+    { weight: 6, arbitrary: command("KEYS", fc.constant("*")) },
     {
-      weight: 1,
+      weight: 6,
       arbitrary: command(
         "SCAN",
         fc.constant("0"),
@@ -275,7 +276,7 @@ export function families(sizes: Sizes): Families {
       ),
     },
     {
-      weight: 1,
+      weight: 6,
       arbitrary: command(
         "SCAN",
         fc.constantFrom("x", "-x", "", "1.5"),
@@ -283,17 +284,17 @@ export function families(sizes: Sizes): Families {
       ),
     },
     {
-      weight: 1,
+      weight: 6,
       arbitrary: command("SCAN", fc.constant("0"), option("COUNT", fc.constantFrom("0", "-1", "x", "", "1.5"))),
     },
-    { weight: 2, arbitrary: command("RENAME", key, key) },
-    { weight: 2, arbitrary: command("RENAMENX", key, key) },
-    { weight: 2, arbitrary: command("DBSIZE") },
-    { weight: 1, arbitrary: command("RANDOMKEY") },
-    { weight: 2, arbitrary: command("SELECT", database) },
-    { weight: 2, arbitrary: command("MOVE", key, database) },
-    { weight: 1, arbitrary: command("SWAPDB", database, database) },
-    { weight: 3, arbitrary: command("COPY", key, key, copyOptions) },
+    { weight: 12, arbitrary: command("RENAME", key, key) },
+    { weight: 12, arbitrary: command("RENAMENX", key, key) },
+    { weight: 12, arbitrary: command("DBSIZE") },
+    { weight: 6, arbitrary: command("RANDOMKEY") },
+    { weight: 4, arbitrary: command("SELECT", database) },
+    { weight: 12, arbitrary: command("MOVE", key, database) },
+    { weight: 6, arbitrary: command("SWAPDB", database, database) },
+    { weight: 18, arbitrary: command("COPY", key, key, copyOptions) },
     { weight: 1, arbitrary: command("FLUSHDB", options(word("ASYNC"), word("SYNC"))) },
     { weight: 1, arbitrary: command("FLUSHALL", options(word("ASYNC"), word("SYNC"))) },
   );
@@ -322,8 +323,8 @@ export function families(sizes: Sizes): Families {
   );
 
   const transactions = fc.oneof(
-    { weight: 5, arbitrary: command("MULTI") },
-    { weight: 5, arbitrary: command("EXEC") },
+    { weight: 3, arbitrary: command("MULTI") },
+    { weight: 3, arbitrary: command("EXEC") },
     { weight: 1, arbitrary: command("DISCARD") },
     { weight: 3, arbitrary: command("WATCH", keys(1)) },
     { weight: 1, arbitrary: command("UNWATCH") },
@@ -470,6 +471,27 @@ export function families(sizes: Sizes): Families {
   };
 }
 
+/** WATCH, something beside it, MULTI and EXEC in this order, which single commands find too seldom. */
+function transaction(commands: ArgvArb, plain: ArgvArb): fc.Arbitrary<Step[]> {
+  const call = (conn: number, argv: Argv): Step => ({ kind: "call", conn, argv });
+  const parts = fc.record({
+    watched: fc.array(key, { maxLength: 2 }),
+    beside: fc.array(fc.oneof(commands, plain), { maxLength: 2 }),
+    besideOn: fc.constantFrom(0, 1),
+    waitMs: fc.constantFrom(0, 0, 0, 1, 600, 2000),
+    queued: fc.array(fc.oneof(commands, plain), { maxLength: 5 }),
+    end: fc.constantFrom("EXEC", "EXEC", "EXEC", "EXEC", "DISCARD"),
+  });
+  return parts.map(({ watched, beside, besideOn, waitMs, queued, end }) => [
+    ...(watched.length > 0 ? [call(0, ["WATCH", ...watched])] : []),
+    ...beside.map((argv) => call(besideOn, argv)),
+    ...(waitMs > 0 ? [{ kind: "clock", ms: waitMs } as const] : []),
+    call(0, ["MULTI"]),
+    ...queued.map((argv) => call(0, argv)),
+    call(0, [end]),
+  ]);
+}
+
 export interface Mix {
   readonly commands: ArgvArb;
   readonly sizes: Sizes;
@@ -498,5 +520,9 @@ export function run({ commands, sizes, steps }: Mix): fc.Arbitrary<Step[]> {
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("skip" as const), conn, argv: plain }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("quit" as const), conn }) },
   );
-  return fc.array(step, { maxLength: steps, size: "max" });
+  const chunk = fc.oneof(
+    { weight: 30, arbitrary: step.map((single) => [single]) },
+    { weight: 1, arbitrary: transaction(commands, plain) },
+  );
+  return fc.array(chunk, { maxLength: steps, size: "max" }).map((chunks) => chunks.flat());
 }

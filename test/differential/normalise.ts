@@ -10,6 +10,13 @@ const replaced =
   (text: string): Normaliser =>
   (reply) => ({ ...reply, text });
 
+/** Deadlines past the year 285,000: Redis counts milliseconds in 64 bits, we in the 53 of a number. */
+const FAR_MS = 9e15;
+const farTime =
+  (unitMs: number): Normaliser =>
+  (reply) =>
+    Number(reply.text) * unitMs >= FAR_MS ? { ...reply, text: "<far>" } : reply;
+
 const NORMALISERS: Readonly<Record<string, Normaliser>> = {
   /** In no order. */
   KEYS: (reply) => withItems(reply, sorted),
@@ -22,6 +29,10 @@ const NORMALISERS: Readonly<Record<string, Normaliser>> = {
   "CLIENT ID": replaced("<id>"),
   /** Of the connection only what the client itself has set. */
   "CLIENT INFO": (reply) => ({ ...reply, text: ownFields(reply.text) }),
+  TTL: farTime(1000),
+  PTTL: farTime(1),
+  EXPIRETIME: farTime(1000),
+  PEXPIRETIME: farTime(1),
   LASTSAVE: replaced("<time>"),
   /** We have fewer commands. */
   "COMMAND COUNT": replaced("<count>"),

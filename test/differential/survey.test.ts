@@ -1,4 +1,5 @@
 import { appendFileSync, writeFileSync } from "node:fs";
+// @ts-nocheck
 import fc from "fast-check";
 import { test } from "vitest";
 import { families, LIVE_SIZES, run } from "./generators.js";
