@@ -17,7 +17,7 @@ const WRONG_PASSWORD = new CommandError("WRONGPASS invalid username-password pai
 const NO_PROTOCOL = new CommandError("NOPROTO unsupported protocol version");
 const BAD_PROTOCOL = new CommandError("ERR Protocol version is not an integer or out of range");
 const HELLO_UNAUTHENTICATED = new CommandError(
-  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
 );
 
 /** PING [message] */

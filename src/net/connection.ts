@@ -97,7 +97,7 @@ export class Connection implements Peer {
   #runChunk(): boolean {
     const client = this.#client;
     try {
-      while (this.#reply.size <= REPLY_PAUSE_BYTES) {
+      while (!this.#hasEnough()) {
         const argv = this.#parser.next();
         if (argv === undefined) break;
         const { authenticated } = client;
@@ -112,9 +112,14 @@ export class Connection implements Peer {
       this.#reply.error(`ERR ${error.message}`);
       client.closing = true;
     }
-    const mayHaveMore = this.#reply.size > REPLY_PAUSE_BYTES;
+    const mayHaveMore = this.#hasEnough();
     this.#unsent.push(...this.#reply.take());
     return mayHaveMore || this.#unsent.length > 0;
+  }
+
+  /** Whether the client must first take what there is: a stream, or many replies. */
+  #hasEnough(): boolean {
+    return this.#reply.hasStream || this.#reply.size > REPLY_PAUSE_BYTES;
   }
 
   #await(pending: Pending): void {

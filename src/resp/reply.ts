@@ -53,6 +53,11 @@ export class Reply {
     return this.#size;
   }
 
+  /** Whether there is a stream among what was written since the last `take()`: more bytes than `size` tells. */
+  get hasStream(): boolean {
+    return this.#streams.length > 0;
+  }
+
   /** `+OK` */
   ok(): void {
     this.#text("+OK\r\n");
