@@ -71,7 +71,11 @@ export class Server implements ServerContext {
     return server;
   }
 
-  private constructor(options: ServerOptions, log: Log, { clock, random }: ServerDependencies) {
+  private constructor(
+    options: ServerOptions,
+    log: Log,
+    { clock = systemClock, random = Math.random }: ServerDependencies,
+  ) {
     this.#options = options;
     this.log = log;
     this.host = options.host;
@@ -87,8 +91,8 @@ export class Server implements ServerContext {
       onWritten: () => this.#written(),
       onDied: (error) => this.#storageDied(error),
     });
-    this.keyspace = new Keyspace(this.#storage, clock ?? systemClock, random ?? Math.random);
-    this.saver = new Saver(this.keyspace, this.#storage);
+    this.keyspace = new Keyspace(this.#storage, clock, random);
+    this.saver = new Saver(this.keyspace, this.#storage, clock);
     this.startedMs = this.keyspace.now;
     this.#listener = new Listener(this);
   }

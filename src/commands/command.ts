@@ -85,7 +85,7 @@ export interface Command extends CommandFacts {
 export function categoriesOf(command: Command): Category[] {
   const categories = new Set<Category>(command.categories);
   if (command.flags.includes("write")) categories.add("write");
-  if (command.flags.includes("readonly") && command.name !== "lolwut") categories.add("read");
+  if (command.flags.includes("readonly")) categories.add("read");
   if (command.flags.includes("admin")) categories.add("admin").add("dangerous");
   categories.add(command.flags.includes("fast") ? "fast" : "slow");
   return CATEGORIES.filter((category) => categories.has(category));

@@ -29,6 +29,15 @@ interface Parameter {
 
 const fixed = (value: string | number): Parameter => ({ get: () => String(value) });
 
+/** One that Redis lets clients change, and that has one value here: setting that is accepted, as tools do it. */
+const single = (value: string | number): Parameter => ({
+  get: () => String(value),
+  set: (_server, given) => {
+    if (given !== String(value)) throw new CommandError(`only '${value}' is possible here`);
+    return () => {};
+  },
+});
+
 function choice<T extends string>(choices: readonly T[], value: string): T {
   const chosen = choices.find((each) => each === value.toLowerCase());
   if (chosen === undefined) throw new CommandError(`argument(s) must be one of the following: ${choices.join(", ")}`);
@@ -47,7 +56,7 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
     // What is written is always on disk after a second: Redis calls that an append-only file.
     appendonly: { get: (server) => (server.db === MEMORY_DB ? "no" : "yes") },
     bind: { get: (server) => server.host ?? "* -::*" },
-    "client-query-buffer-limit": fixed(QUERY_BUFFER_BYTES_MAX),
+    "client-query-buffer-limit": single(QUERY_BUFFER_BYTES_MAX),
     databases: fixed(DATABASES),
     dbfilename: { get: (server) => (server.db === MEMORY_DB ? "" : basename(server.db)) },
     dir: { get: (server) => (server.db === MEMORY_DB ? "" : dirname(resolve(server.db))) },
@@ -60,22 +69,22 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
         };
       },
     },
-    maxclients: fixed(CLIENTS_MAX),
-    maxmemory: fixed(0),
-    "maxmemory-policy": fixed("noeviction"),
+    maxclients: single(CLIENTS_MAX),
+    maxmemory: single(0),
+    "maxmemory-policy": single("noeviction"),
     port: { get: (server) => String(server.port) },
-    "proto-max-bulk-len": fixed(BULK_BYTES_MAX),
+    "proto-max-bulk-len": single(BULK_BYTES_MAX),
     requirepass: {
       get: (server) => server.settings.requirepass,
       set: (server, value) => () => {
         server.settings.requirepass = value;
       },
     },
-    save: fixed(""),
-    "slave-read-only": fixed("yes"),
+    save: single(""),
+    "slave-read-only": single("yes"),
     "tcp-backlog": fixed(TCP_BACKLOG),
-    "tcp-keepalive": fixed(TCP_KEEPALIVE_MS / 1000),
-    timeout: fixed(0),
+    "tcp-keepalive": single(TCP_KEEPALIVE_MS / 1000),
+    timeout: single(0),
   }),
 );
 

@@ -2,26 +2,30 @@
  * Brings the change log to the storage: one batch at a time, at most FLUSH_INTERVAL_MS after the first change in it.
  * While the storage can't write, it knows the reason, and commands that write are refused.
  */
+import type { Clock } from "../clock.js";
 import { FLUSH_INTERVAL_MS } from "../config.js";
 import type { Keyspace } from "./keyspace.js";
 import type { Storage } from "./storage.js";
 
 export class Saver {
   /** When the last commit was done, in wall-clock milliseconds; the start at first. */
-  lastSaveMs = Date.now();
+  lastSaveMs: number;
   /** How long the last one took, in milliseconds. */
   lastSaveTookMs = 0;
   /** `keyspace.changes` as of the last batch that was committed. */
   savedChanges = 0;
   /** Why the storage can't write at present. Nothing is lost by it: what it holds is tried again and again. */
   failure: string | undefined;
+  readonly #clock: Clock;
   readonly #keyspace: Keyspace;
   readonly #storage: Storage;
   readonly #waiting = new Set<(reason: Error) => void>();
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(keyspace: Keyspace, storage: Storage) {
+  constructor(keyspace: Keyspace, storage: Storage, clock: Clock) {
+    this.#clock = clock;
+    this.lastSaveMs = clock.now();
     this.#keyspace = keyspace;
     this.#storage = storage;
   }
@@ -107,7 +111,7 @@ export class Saver {
     await this.#storage.write(batch);
     this.#keyspace.committed(batch);
     this.savedChanges = changes;
-    this.lastSaveMs = Date.now();
+    this.lastSaveMs = this.#clock.now();
     this.lastSaveTookMs = performance.now() - begun;
   }
 }

@@ -1,12 +1,15 @@
 /* A wall clock for redis-server that a test holds in its hand: preloaded into the process, it answers the three calls
  * Redis asks the time with from a file of eight bytes (microseconds since the epoch, native byte order), mapped once.
  * The monotonic clock stays the machine's, so that Redis' own timers go on. libfaketime would be the ready-made part, but
- * it and jemalloc, which redis-server is linked with, each wait for the other at start. */
+ * it and jemalloc, which redis-server is linked with, each wait for the other at start.
+ * It also ends the server with the test that started it, for a test run may break off without a chance to do so. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -21,6 +24,7 @@ __attribute__((constructor)) static void map_clock(void) {
   void *page = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
   close(fd);
   if (page != MAP_FAILED) micros = page;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 int clock_gettime(clockid_t id, struct timespec *ts) {

@@ -26,7 +26,7 @@ class SlowStorage extends StorageInHand {
 function setUp() {
   const storage = new SlowStorage();
   const keyspace = new Keyspace(storage, new ManualClock(0), () => 0);
-  const saver = new Saver(keyspace, storage);
+  const saver = new Saver(keyspace, storage, new ManualClock(0));
   const database = keyspace.databases[0] as Database;
   const change = (key = "a") => void keyspace.setBit(database, key, keyspace.changes, 1);
   return { storage, keyspace, saver, database, change };

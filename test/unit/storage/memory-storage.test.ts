@@ -23,7 +23,7 @@ describe("a storage in memory", () => {
     const storage = new MemoryStorage();
     const clock = new ManualClock(0);
     const keyspace = new Keyspace(storage, clock, () => 0);
-    const saver = new Saver(keyspace, storage);
+    const saver = new Saver(keyspace, storage, new ManualClock(0));
     const database = keyspace.databases[0] as Database;
     keyspace.setBit(database, "a", 12, 1);
     await saver.save();
