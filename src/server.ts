@@ -82,7 +82,8 @@ export class Server implements ServerContext {
     this.port = options.port;
     this.db = options.db;
     this.debug = options.debug;
-    this.settings = { appendfsync: options.appendfsync, requirepass: options.requirepass };
+    const requirepass = Buffer.from(options.requirepass, "utf8").toString("latin1");
+    this.settings = { appendfsync: options.appendfsync, requirepass };
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -137,13 +138,6 @@ export class Server implements ServerContext {
     await this.#storage.close({ discard: !save });
     this.log.notice("bye");
     this.#resolveStopped(0);
-  }
-
-  /** SHUTDOWN. */
-  requestShutdown(save: boolean): void {
-    this.shutdown({ save }).catch((error: Error) =>
-      this.log.warning(`can't save, so the server goes on: ${error.message}`),
-    );
   }
 
   #runCron(): void {

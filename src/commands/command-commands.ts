@@ -159,9 +159,10 @@ function replyDocs(reply: Reply, rows: readonly Command[]): void {
 
 /** COMMAND GETKEYS command [arg ...] */
 function getkeys(client: Client, argv: Argv, reply: Reply): void {
+  const { commands } = client.server;
   const request = argv.slice(2);
-  const row = client.server.commands.find(request);
-  if (row === undefined) throw INVALID_COMMAND;
+  const row = commands.find(request);
+  if (row === undefined || commands.named(row.name) === undefined) throw INVALID_COMMAND;
   if (row.keys === undefined) throw NO_KEYS;
   if (row.arity > 0 ? request.length !== row.arity : request.length < -row.arity) throw WRONG_ARGUMENTS;
   const positions = keyPositions(row, request.length);

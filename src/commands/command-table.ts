@@ -7,11 +7,13 @@ export class CommandTable {
   readonly rows: readonly Command[];
   /** By name in lower and in upper case, which is how clients write them; other spellings take a slower way. */
   readonly #byName = new Map<string, Command>();
+  /** Rows that requests find and nobody is told of. */
+  readonly #hidden: ReadonlyMap<string, Command>;
 
-  /** `hidden` rows are found but not listed. */
   constructor(rows: readonly Command[], hidden: readonly Command[] = []) {
     this.rows = [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
-    for (const row of [...rows, ...hidden].flatMap((command) => [command, ...(command.subcommands ?? [])])) {
+    this.#hidden = new Map(hidden.map((row) => [row.name, row]));
+    for (const row of rows.flatMap((command) => [command, ...(command.subcommands ?? [])])) {
       this.#byName.set(row.name, row);
       this.#byName.set(row.name.toUpperCase(), row);
     }
@@ -24,7 +26,8 @@ export class CommandTable {
 
   /** The row of a request: its subcommand's, where the command has any and the request names one. */
   find(argv: Argv): Command | undefined {
-    const command = this.named(argv.string(0));
+    const name = argv.string(0);
+    const command = this.named(name) ?? this.#hidden.get(name.toLowerCase());
     if (command?.subcommands === undefined) return command?.name.includes("|") ? undefined : command;
     return argv.length === 1 ? command : this.named(`${command.name}|${argv.string(1)}`);
   }

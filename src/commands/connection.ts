@@ -70,7 +70,7 @@ function authenticate(client: Client, user: string, password: Uint8Array): void 
 /** Compares in a time that tells nothing: digests are of one length, whatever the passwords are. */
 function samePassword(given: Uint8Array, expected: string): boolean {
   const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();
-  return timingSafeEqual(digest(given), digest(Buffer.from(expected)));
+  return timingSafeEqual(digest(given), digest(Buffer.from(expected, "latin1")));
 }
 
 /** HELLO [protover [AUTH username password] [SETNAME clientname]] */

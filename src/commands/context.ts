@@ -9,7 +9,7 @@ import type { CommandTable } from "./command-table.js";
 /** Settings that CONFIG SET can change while the server runs. */
 export interface Settings {
   appendfsync: AppendFsync;
-  /** The empty string means no password. */
+  /** Its bytes as latin1, which is how arguments come. The empty string means no password. */
   requirepass: string;
 }
 
@@ -51,8 +51,8 @@ export interface ServerContext {
   /** Log every command. */
   readonly debug: boolean;
   setAppendfsync(appendfsync: AppendFsync): void;
-  /** Ends the server; `save` commits what has changed first. Returns at once. */
-  requestShutdown(save: boolean): void;
+  /** Ends the server; `save` commits what has changed first. Rejects when that fails, and then the server goes on. */
+  shutdown(options: { save: boolean }): Promise<void>;
   /** Gives a client its number. */
   nextClientId(): number;
 }

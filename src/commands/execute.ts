@@ -31,7 +31,10 @@ export function execute(client: Client, argv: Argv, reply: Reply): void {
 
 /** CLIENT REPLY OFF and SKIP: takes back what was written, unless the command has just switched replies on again. */
 function silence(client: Client, reply: Reply, mark: Mark): void {
-  if (client.replyMode !== "on") reply.rewind(mark);
+  if (client.replyMode !== "on") {
+    reply.rewind(mark);
+    if (client.pending !== undefined) client.pending = { ...client.pending, done: () => {}, failed: () => {} };
+  }
   if (client.replyMode === "skip") client.replyMode = "on";
 }
 
@@ -64,12 +67,19 @@ function refuse(client: Client, command: Command, argv: Argv): string | undefine
   }
   if (!client.authenticated && !flags.includes("no_auth")) return "NOAUTH Authentication required.";
   const { failure } = client.server.saver;
-  if (failure !== undefined && flags.includes("write"))
+  if (failure !== undefined && writes(client, command)) {
     return `MISCONF Errors writing to the database file: ${failure}`;
+  }
   if (client.transaction !== undefined && flags.includes("no_multi")) {
     return "ERR Command not allowed inside a transaction";
   }
   return undefined;
+}
+
+/** Whether a command changes data; an EXEC does if anything in its queue does. */
+function writes(client: Client, { name, flags }: Command): boolean {
+  if (flags.includes("write")) return true;
+  return name === "exec" && (client.transaction?.queue.some(({ command }) => command.flags.includes("write")) ?? false);
 }
 
 function queue(client: Client, command: Command, argv: Argv, reply: Reply): void {

@@ -64,10 +64,10 @@ function scan(client: Client, argv: Argv, reply: Reply): void {
     else throw SYNTAX_ERROR;
     if (count < 1) throw SYNTAX_ERROR;
   }
-  const page = client.server.keyspace.scan(client.database, cursor, Math.min(count, SCAN_COUNT_MAX));
+  const page = client.server.keyspace.scan(client.database, cursor, Math.min(count, SCAN_COUNT_MAX), matches);
   reply.array(2);
   reply.bulk(String(page.cursor));
-  replyKeys(reply, ofType ? page.keys.filter(matches) : []);
+  replyKeys(reply, ofType ? page.keys : []);
 }
 
 /** A cursor as Redis reads it with strtoul: nothing, or digits with zeros or a sign before them; a NUL ends it. */

@@ -11,6 +11,7 @@ import type { Command } from "./command.js";
 const NO_SHUTDOWN = new CommandError("ERR No shutdown in progress.");
 /** Redis' whole answer to a SAVE that failed. */
 const SAVE_FAILED = "ERR";
+const SHUTDOWN_FAILED = "ERR Errors trying to SHUTDOWN. Check logs.";
 
 /** SAVE: answers when everything acknowledged so far is committed. Others are served meanwhile. */
 function save(client: Client, _argv: Argv, _reply: Reply): void {
@@ -33,7 +34,7 @@ function lastsave(client: Client, _argv: Argv, reply: Reply): void {
   reply.integer(Math.floor(client.server.saver.lastSaveMs / 1000));
 }
 
-/** SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]: there is no reply, the connection ends. */
+/** SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]: there is no reply but that it failed: the connection ends. */
 function shutdown(client: Client, argv: Argv, _reply: Reply): void {
   const words = new Set<string>();
   for (let i = 1; i < argv.length; i++) words.add(argv.string(i).toUpperCase());
@@ -43,8 +44,11 @@ function shutdown(client: Client, argv: Argv, _reply: Reply): void {
   if (contradictory || abortsMore || [...words].some((word) => !known.includes(word))) throw SYNTAX_ERROR;
   if (words.has("ABORT")) throw NO_SHUTDOWN;
   client.server.log.notice(`SHUTDOWN asked for by client ${client.id} at ${client.peer.address}`);
-  client.closing = true;
-  client.server.requestShutdown(!words.has("NOSAVE"));
+  client.pending = {
+    until: client.server.shutdown({ save: !words.has("NOSAVE") }),
+    done: () => {},
+    failed: (reply) => replyError(client, reply, SHUTDOWN_FAILED),
+  };
 }
 
 /** TIME */

@@ -320,28 +320,35 @@ export class Keyspace {
 
   /**
    * SCAN: about `count` keys in the order of their hash, from `cursor` (0 at first) on. A key that is there from the first
-   * page to the last is in one of them, whatever happens to the others: its hash does not change. Expired keys that it meets die.
+   * page to the last is in one of them, whatever happens to the others: its hash does not change. Only keys that match are
+   * given, and the expired ones among them die (Redis does not look at the deadline of the others).
    */
-  scan(database: Database, cursor: number, count: number): ScanPage {
+  scan(database: Database, cursor: number, count: number, matches = (_key: string) => true): ScanPage {
     const rows = this.#storage.page(database.slot, cursor, count);
     const last = rows.at(-1);
     const end = last === undefined || rows.length < count ? HASH_MAX : last.hash;
     const page: { hash: number; key: string }[] = [];
     for (const stored of rows) {
       if (this.#isListed(database, stored)) page.push(stored);
-      else this.#expireStored(stored);
+      else if (matches(stored.key)) this.#expireStored(stored);
     }
     for (const entry of database.created.values()) {
-      if (this.#expire(entry)) continue;
       const hash = keyHash(entry.key);
-      if (hash >= cursor && hash <= end) page.push({ hash, key: entry.key });
+      if (hash < cursor || hash > end || (matches(entry.key) && this.#expire(entry))) continue;
+      page.push({ hash, key: entry.key });
     }
     page.sort((a, b) => a.hash - b.hash);
     let length = Math.min(count, page.length);
     // Keys of one hash are never torn apart: the cursor could not say where.
     while (length > 0 && length < page.length && page[length]?.hash === page[length - 1]?.hash) length++;
     const rest = length < page.length ? (page[length - 1] as { hash: number }).hash : end;
-    return { cursor: rest >= HASH_MAX ? 0 : rest + 1, keys: page.slice(0, length).map(({ key }) => key) };
+    return {
+      cursor: rest >= HASH_MAX ? 0 : rest + 1,
+      keys: page
+        .slice(0, length)
+        .map(({ key }) => key)
+        .filter(matches),
+    };
   }
 
   /** RANDOMKEY: a key, by a throw of the hash; undefined when there is none. Not every key is equally likely. */

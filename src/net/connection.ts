@@ -127,7 +127,7 @@ export class Connection implements Peer {
       this.#client.pending = undefined;
       if (this.#isEnded) return;
       this.#reply.protocol = this.#client.protocol;
-      if (this.#client.replyMode === "on") write(this.#reply);
+      write(this.#reply);
       this.#unsent.push(...this.#reply.take());
       this.#advance();
     };

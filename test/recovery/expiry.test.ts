@@ -8,9 +8,12 @@ import { eventually, sandbox, sleep } from "../support/server-process.js";
 function rowsOf(path: string): string[] {
   const file = new Database(path, { readonly: true });
   try {
-    const rows = file.prepare("SELECT CAST(key AS TEXT) AS key FROM keys").all() as { key: string }[];
-    const values = file.prepare("SELECT count(*) AS n FROM bitmaps").get() as { n: number };
-    expect(values.n).toBe(rows.length);
+    // Both tables as of one moment: the server commits meanwhile.
+    const [rows, values] = file.transaction(() => [
+      file.prepare<[], { key: string }>("SELECT CAST(key AS TEXT) AS key FROM keys").all(),
+      file.prepare<[], { n: number }>("SELECT count(*) AS n FROM bitmaps").all(),
+    ])() as [{ key: string }[], { n: number }[]];
+    expect(values[0]?.n).toBe(rows.length);
     return rows.map(({ key }) => key).sort();
   } finally {
     file.close();

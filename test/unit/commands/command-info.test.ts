@@ -1,0 +1,144 @@
+/**
+ * The command table against a real Redis': redis-7.0.15-commands.json is what redis-server 7.0.15 answers to COMMAND in RESP3
+ * (record-redis-commands.mjs). Every row that both have must say the same, save for what DIFFERENCES names.
+ */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { keyPositions } from "../../../src/commands/command.js";
+import { COMMAND_TABLE } from "../../../src/commands/table.js";
+import { REDIS_VERSION } from "../../../src/config.js";
+import { type Reply, readReply } from "../../support/raw-client.js";
+import { TestServer } from "./harness.js";
+
+/** A row of COMMAND as JSON: name, arity, flags, first, last, step, categories, tips, key specs, subcommands. */
+type Row = [
+  name: string,
+  arity: number,
+  flags: string[],
+  first: number,
+  last: number,
+  step: number,
+  categories: string[],
+  tips: string[],
+  keySpecs: unknown[],
+  subcommands: Row[],
+];
+
+/** What is meant to differ, and why. Everything else that differs is a mistake. */
+const DIFFERENCES = {
+  /** Commands that Redis 7.0.15 does not have. */
+  ours: {
+    "client|setinfo": "Redis 7.2's: today's clients send it on every connection",
+  } as Record<string, string>,
+  /** Subcommands of Redis' that containers of ours lack, by container. */
+  missing: {
+    client: ["caching", "getredir", "pause", "tracking", "trackinginfo", "unblock", "unpause"],
+    command: ["getkeysandflags"],
+    config: ["rewrite"],
+  } as Record<string, string[]>,
+};
+
+const FIXTURE = new URL(`./redis-${REDIS_VERSION}-commands.json`, import.meta.url);
+const REDIS = new Map((JSON.parse(readFileSync(FIXTURE, "utf8")) as Row[]).map((row) => [row[0], row]));
+const OURS = rowsOf("COMMAND");
+
+/** A RESP3 reply as JSON: maps as objects, sets and arrays as arrays. */
+function toJson({ type, text, items }: Reply): unknown {
+  if (items === undefined) return type === ":" ? Number(text) : text;
+  const values = items.map(toJson);
+  if (type !== "%") return values;
+  const pairs = Array.from({ length: values.length / 2 }, (_, i) => [values[2 * i], values[2 * i + 1]]);
+  return Object.fromEntries(pairs);
+}
+
+function rowsOf(request: string): Map<string, Row> {
+  const client = new TestServer().connect();
+  client.say("HELLO 3");
+  const read = readReply(Buffer.from(client.say(request), "latin1"));
+  if ("need" in read) throw new Error("the reply is cut off");
+  return new Map((toJson(read.reply) as Row[]).map((row) => [row[0], row]));
+}
+
+/** Rows of commands and of their subcommands, which lose their own list of subcommands. */
+function flat(rows: Map<string, Row>): Map<string, Row> {
+  return new Map(
+    [...rows.values()]
+      .flatMap((row) => [row, ...row[9]])
+      .map((row) => [row[0], [...row.slice(0, 9), []] as unknown as Row]),
+  );
+}
+
+const ours = flat(OURS);
+const redis = flat(REDIS);
+const shared = [...ours.keys()].filter((name) => redis.has(name));
+
+test("the fixture is of the Redis whose version we tell", () => {
+  expect(REDIS.size).toBeGreaterThan(200);
+  expect(REDIS.get("command")?.[1]).toBe(-1);
+});
+
+test("commands that Redis does not have are named with a reason", () => {
+  expect([...ours.keys()].filter((name) => !redis.has(name))).toEqual(Object.keys(DIFFERENCES.ours));
+});
+
+test.each(Object.keys(DIFFERENCES.missing))("%s lacks the subcommands that are said to be missing", (container) => {
+  const names = (row: Row | undefined) => (row?.[9] ?? []).map(([name]) => name.split("|")[1] as string);
+  const lacking = names(REDIS.get(container)).filter((name) => !names(OURS.get(container)).includes(name));
+  expect(lacking.sort()).toEqual(DIFFERENCES.missing[container]);
+});
+
+describe.each(shared)("COMMAND INFO %s says what Redis says", (name) => {
+  const [, arity, flags, first, last, step, categories, tips, keySpecs] = ours.get(name) as Row;
+  const [, ...theirs] = redis.get(name) as Row;
+  test("arity", () => expect(arity).toBe(theirs[0]));
+  test("flags, in Redis' order", () => expect(flags).toEqual(theirs[1]));
+  test("first key, last key and step", () => expect([first, last, step]).toEqual(theirs.slice(2, 5)));
+  test("categories, in Redis' order", () => expect(categories).toEqual(theirs[5]));
+  test("tips", () => expect(tips).toEqual(theirs[6]));
+  test("key specifications", () => expect(keySpecs).toEqual(theirs[7]));
+});
+
+test("COMMAND INFO without names is COMMAND, and COMMAND COUNT its length", () => {
+  expect(rowsOf("COMMAND INFO")).toEqual(OURS);
+  expect(new TestServer().connect().say("COMMAND COUNT")).toBe(`:${OURS.size}\r\n`);
+});
+
+test("COMMAND INFO of a name that is none, of an HTTP word and of a subcommand", () => {
+  const client = new TestServer().connect();
+  expect(client.say("COMMAND INFO nonsense post host:")).toBe("*3\r\n$-1\r\n$-1\r\n$-1\r\n");
+  expect(client.say("COMMAND INFO client|id")).toMatch(/^\*1\r\n\*10\r\n\$9\r\nclient\|id\r\n/);
+});
+
+test("COMMAND INFO names commands in any case", () => {
+  const client = new TestServer().connect();
+  const lower = client.say("COMMAND INFO setbit");
+  for (const spelling of ["SETBIT", "SetBit"]) expect(client.say(`COMMAND INFO ${spelling}`)).toBe(lower);
+});
+
+describe("the table", () => {
+  const rows = COMMAND_TABLE.rows.flatMap((row) => [row, ...(row.subcommands ?? [])]);
+
+  test("has its rows in the order of their names, each once", () => {
+    const names = COMMAND_TABLE.rows.map(({ name }) => name);
+    expect(names).toEqual([...new Set(names)].sort());
+  });
+
+  test.each(rows.map((row) => [row.name, row] as const))("%s has words for the documentation", (name, row) => {
+    expect(row.summary).toMatch(/^[A-Z].*\.$/);
+    expect(row.since).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(name).toBe(name.toLowerCase());
+  });
+
+  test.each([
+    ["get", 2, [1]],
+    ["mset", 5, [1, 3]],
+    ["mset", 4, [1, 3]],
+    ["bitop", 6, [2, 3, 4, 5]],
+    ["rename", 3, [1, 2]],
+    ["del", 4, [1, 2, 3]],
+    ["ping", 2, []],
+  ])("%s of %i arguments has its keys at %j", (name, length, positions) => {
+    const row = COMMAND_TABLE.named(name);
+    expect(row && keyPositions(row, length)).toEqual(positions);
+  });
+});

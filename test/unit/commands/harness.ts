@@ -1,0 +1,119 @@
+/** A server without sockets and disk, on which commands run one by one: what execute() does, without the net around it. */
+import { ManualClock } from "../../../src/clock.js";
+import { Client, type Peer, type Pending } from "../../../src/commands/client.js";
+import { type ServerContext, type Settings, Stats } from "../../../src/commands/context.js";
+import { execute } from "../../../src/commands/execute.js";
+import { COMMAND_TABLE } from "../../../src/commands/table.js";
+import type { AppendFsync } from "../../../src/config.js";
+import type { Batch } from "../../../src/keyspace/change-log.js";
+import { Keyspace } from "../../../src/keyspace/keyspace.js";
+import { Saver } from "../../../src/keyspace/saver.js";
+import { LineLog } from "../../../src/log.js";
+import { Argv } from "../../../src/resp/argv.js";
+import { Reply } from "../../../src/resp/reply.js";
+import { StorageInHand } from "../keyspace/sqlite.js";
+
+/** A Thursday in November 2023. */
+export const START_MS = 1_700_000_000_000;
+
+/** Keeps the batches that it was given, beside committing them. */
+class RecordingStorage extends StorageInHand {
+  readonly batches: Batch[] = [];
+
+  override write(batch: Batch): Promise<void> {
+    this.batches.push(batch);
+    return super.write(batch);
+  }
+}
+
+export class TestServer implements ServerContext {
+  readonly version = "0.0.0-test";
+  readonly runId = "f".repeat(40);
+  readonly startedMs = START_MS;
+  readonly pid = 4242;
+  readonly host = "localhost";
+  port = 6379;
+  readonly db = "data.db";
+  readonly commands = COMMAND_TABLE;
+  readonly clock = new ManualClock(START_MS);
+  readonly storage = new RecordingStorage();
+  readonly keyspace = new Keyspace(this.storage, this.clock, () => 0);
+  readonly saver = new Saver(this.keyspace, this.storage, this.clock);
+  readonly clients = new Map<number, Client>();
+  readonly settings: Settings = { appendfsync: "everysec", requirepass: "" };
+  readonly stats = new Stats();
+  readonly logged: string[] = [];
+  readonly log = new LineLog("debug", (line) => void this.logged.push(line));
+  readonly debug = false;
+  readonly shutdowns: { save: boolean }[] = [];
+  #clientId = 0;
+
+  setAppendfsync(appendfsync: AppendFsync): void {
+    this.settings.appendfsync = appendfsync;
+  }
+
+  async shutdown(options: { save: boolean }): Promise<void> {
+    this.shutdowns.push(options);
+  }
+
+  nextClientId(): number {
+    return ++this.#clientId;
+  }
+
+  connect(): TestClient {
+    const client = new TestClient(this);
+    this.clients.set(client.client.id, client.client);
+    return client;
+  }
+}
+
+/** A client whose requests are run at once, and whose replies come back as bytes in latin1. */
+export class TestClient implements Peer {
+  readonly address = "127.0.0.1:50000";
+  readonly localAddress = "127.0.0.1:6379";
+  readonly queryBufferBytes = 0;
+  readonly replyBytes = 0;
+  isDestroyed = false;
+  readonly client: Client;
+  readonly #reply = new Reply();
+
+  constructor(server: ServerContext) {
+    this.client = new Client(server, this);
+  }
+
+  destroy(): void {
+    this.isDestroyed = true;
+  }
+
+  /** Runs one request, given as its arguments, and gives what was replied to it. */
+  run(...args: (string | Uint8Array)[]): string {
+    execute(this.client, Argv.of(...args), this.#reply);
+    return this.#reply.bytes().toString("latin1");
+  }
+
+  /** Runs one request of words that stand between single spaces. */
+  say(request: string): string {
+    return this.run(...request.split(" "));
+  }
+
+  /** The replies to several such requests. */
+  sayAll(...requests: string[]): string[] {
+    return requests.map((request) => this.say(request));
+  }
+
+  /** Waits for what the last command waits for, as the connection does, and gives its reply. */
+  async settled(): Promise<string> {
+    const { pending } = this.client;
+    if (pending === undefined) throw new Error("the client waits for nothing");
+    let write: Pending["done"] = pending.failed;
+    await pending.until.then(
+      () => {
+        write = pending.done;
+      },
+      () => {},
+    );
+    this.client.pending = undefined;
+    if (this.client.replyMode === "on") write(this.#reply);
+    return this.#reply.bytes().toString("latin1");
+  }
+}
