@@ -1,7 +1,7 @@
 /**
  * Imports point downward only, without cycles:
  *
- *   cli > server > net | migrate > commands > keyspace | resp > config, errors, clock, log, version
+ *   cli > server > net | migrate > commands > keyspace | resp > config, errors, clock, log, memory-size, version
  *
  * Beside them stands storage: only server knows it, and it knows only what keyspace declares.
  * Type-only imports count, and so do dynamic ones.
@@ -17,7 +17,7 @@ const layers = {
   keyspace: "^src/keyspace/",
   resp: "^src/resp/",
   storage: "^src/storage/",
-  base: "^src/(config|errors|clock|log|version)\\.ts$",
+  base: "^src/(config|errors|clock|log|memory-size|version)\\.ts$",
 };
 
 /** Which layers each may import, beside itself. */
@@ -64,13 +64,13 @@ module.exports = {
       comment: "Storage knows the contract, the bitmaps and the change log, not the keyspace that uses it.",
       severity: "error",
       from: { path: layers.storage },
-      to: { path: layers.keyspace, pathNot: "^src/keyspace/(storage|bitmap|change-log|hash)[^/]*\\.ts$" },
+      to: { path: layers.keyspace, pathNot: "^src/keyspace/(storage|bitmap|value|change-log|hash|small-set)[^/]*\\.ts$" },
     },
     only("sockets-only-in-net", [layers.net, layers.migrate], "^(node:)?(net|tls)$"),
     only("sqlite-only-in-storage", [layers.storage], npmPackage("better-sqlite3")),
     only(
       "roaring-only-in-bitmap",
-      ["^src/keyspace/bitmap[^/]*\\.ts$", "^src/storage/fold\\.ts$"],
+      ["^src/keyspace/bitmap[^/]*\\.ts$", "^src/storage/values\\.ts$"],
       npmPackage("roaring"),
     ),
     only("commander-only-in-cli", [layers.cli], npmPackage("commander")),

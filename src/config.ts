@@ -53,6 +53,13 @@ export const CLIENTS_MAX = 10_000;
 /** Pause between two flushes of the change log. With `everysec` nothing older than this plus one commit is lost. */
 export const FLUSH_INTERVAL_MS = 500;
 
+/** Size of a batch, and number of values in it, at which it is flushed at once: so much is taken without a noticeable pause. */
+export const FLUSH_BYTES = 4 * MIB;
+export const FLUSH_ENTRIES = 16_384;
+
+/** Age of the oldest uncommitted change at which clients that write are made to wait, so that `everysec` holds. */
+export const COMMIT_AGE_MS_MAX = 900;
+
 /** Pause before a failed flush is tried again. */
 export const FLUSH_RETRY_MS = 1000;
 
@@ -68,15 +75,65 @@ export const CRON_BUDGET_MS = 1;
 /** Rows one step of active expiry reads. */
 export const EXPIRE_BATCH_ROWS = 64;
 
+/** Values of up to so many members are kept as a sorted array: as small as a native set of them, and no object. */
+export const SMALL_MEMBERS_MAX = 256;
+
+/** What a native value takes beside what Roaring's allocator counts: its JavaScript object, and its handle, in bytes. */
+export const NATIVE_OBJECT_BYTES = 400;
+
+/** `maxmemory-samples`: entries of which the coldest leaves when memory is short. */
+export const EVICT_SAMPLE = 5;
+
+/** Entries and values that may come into memory before it is compared with its bound, and most that leave at one time. */
+export const MEMORY_CHECK_ENTRIES = 32;
+export const EVICT_BATCH = 256;
+
 /** Entries one step of the idle sweep looks at before it asks the time again. */
 export const IDLE_BATCH_ENTRIES = 64;
+
+/** Keys of a database up to which KEYS answers at once; of a larger one it reads for so many milliseconds at a time. */
+export const KEYS_AT_ONCE_MAX = 10_000;
+export const KEYS_SLICE_MS = 4;
 
 /** Most keys one SCAN call returns, whatever COUNT says, so that one call cannot keep the others waiting. */
 export const SCAN_COUNT_MAX = 1_000_000;
 
 /** SQLite page cache of the reader and of the writer, in KiB each. The default of 2 MiB is too small for random inserts. */
-export const READER_CACHE_KIB = 32 * KIB;
-export const WRITER_CACHE_KIB = 64 * KIB;
+export const READER_CACHE_KIB = 8 * KIB;
+export const WRITER_CACHE_KIB = 24 * KIB;
+
+/** Largest row of a value in the file, in bytes of Roaring's portable format: what a fold rewrites at a time. */
+export const CHUNK_BYTES_MAX = 128 * KIB;
+
+/** Up to this size changed bits go into a value's chunk at once; beyond it they become deltas. */
+export const CHUNK_FOLD_NOW_BYTES_MAX = 4 * KIB;
+
+/** A value's deltas are folded into its chunks when they are larger than one part in so many of these. */
+export const FOLD_RATIO = 4;
+
+/** Size of the file's log, and number of keys in it, at which its bits are brought home. A start after a crash reads so much. */
+export const LOG_BYTES_MAX = 16 * MIB;
+export const LOG_ROWS_MAX = 200_000;
+
+/** Without further bits the log is brought home after this long. */
+export const FOLD_IDLE_MS = 2000;
+
+/** How long one transaction of the writer's own work may take, in milliseconds: so long a flush may have to wait. */
+export const FOLD_SLICE_MS = 10;
+
+/** Values up to this many bytes are deleted with their key, larger ones a slice of so many rows at a time. */
+export const GARBAGE_SYNC_BYTES_MAX = 64 * KIB;
+export const GARBAGE_SLICE_ROWS = 64;
+
+/** Memory for young JavaScript objects of the writer thread, in MiB. */
+export const WRITER_YOUNG_MIB = 8;
+
+/** The writer thread's niceness: on one core it gets about a quarter of what the server's thread gets. */
+export const WRITER_NICENESS = 5;
+
+/** The write-ahead log is copied into the file from this many pages (of 4 KiB) on, and cut to this many bytes when it was longer. */
+export const WAL_CHECKPOINT_PAGES = 4096;
+export const WAL_BYTES_MAX = 64 * MIB;
 
 /** How long SIGTERM waits for clients to take their last replies before their sockets are destroyed. */
 export const CLOSE_GRACE_MS = 500;
@@ -84,8 +141,11 @@ export const CLOSE_GRACE_MS = 500;
 /** Name of the database that is kept in memory only. */
 export const MEMORY_DB = ":memory:";
 
-export const APPENDFSYNC = ["everysec", "no"] as const;
-/** `appendfsync`: when commits reach the disk. `everysec`: each flush is synced. `no`: when the operating system likes. */
+export const APPENDFSYNC = ["always", "everysec", "no"] as const;
+/**
+ * `appendfsync`: when commits reach the disk. `always`: before the reply leaves. `everysec`: at most a second later. `no`: when the
+ * operating system likes.
+ */
 export type AppendFsync = (typeof APPENDFSYNC)[number];
 
 /** What the server is started with. */
@@ -99,6 +159,10 @@ export interface ServerOptions {
   /** Where SIGUSR1 puts a consistent copy; undefined means SIGUSR1 is refused with a log line. */
   bak: string | undefined;
   appendfsync: AppendFsync;
+  /** `maxmemory`: bytes that keys and values in memory may take; 0 means that only idle ones leave. */
+  maxmemory: number;
+  /** Bytes of uncommitted changes above which clients that write are made to wait. */
+  writeBuffer: number;
   /** `requirepass`: password of the default user; the empty string means none. */
   requirepass: string;
   loglevel: LogLevel;
@@ -112,6 +176,8 @@ export const DEFAULT_OPTIONS: ServerOptions = {
   db: "bitmapist.db",
   bak: undefined,
   appendfsync: "everysec",
+  maxmemory: 0,
+  writeBuffer: 256 * MIB,
   requirepass: "",
   loglevel: "notice",
   debug: false,

@@ -4,6 +4,7 @@
  * - The client's fault: `CommandError` (an error reply, the connection goes on) and `ProtocolError` (an error reply, the
  *   connection ends). Their messages are Redis' words.
  * - The operator's: `StartError`, one clear line and exit code 1.
+ * - The disk's: `DamagedError`, one value in the file is not what was written. Its own commands fail, and no others.
  * - Anything else is a bug or a broken machine and is not caught quietly.
  */
 
@@ -15,3 +16,13 @@ export class ProtocolError extends Error {}
 
 /** The server can't start as it was told to. `message` is the one line the operator reads. */
 export class StartError extends Error {}
+
+/** The value with this id can't be read back: the file holds something else than was written there. */
+export class DamagedError extends Error {
+  readonly id: number;
+
+  constructor(id: number, what: string) {
+    super(`the value with id ${id} is damaged in the database file: ${what}`);
+    this.id = id;
+  }
+}

@@ -39,12 +39,12 @@ export class Server implements ServerContext {
   readonly log: Log;
   readonly keyspace: Keyspace;
   readonly saver: Saver;
+  readonly storage: DurableStorage;
   port: number;
   /** Resolves with the process' exit code when the server has stopped, for whatever reason. */
   readonly stopped: Promise<number>;
 
   readonly #options: ServerOptions;
-  readonly #storage: DurableStorage;
   readonly #listener: Listener;
   #resolveStopped: (exitCode: number) => void = () => {};
   #cron: NodeJS.Timeout | undefined;
@@ -58,7 +58,7 @@ export class Server implements ServerContext {
     try {
       server.port = await server.#listener.listen(options.host, options.port);
     } catch (error) {
-      await server.#storage.close();
+      await server.storage.close();
       throw error;
     }
     server.saver.start();
@@ -87,13 +87,19 @@ export class Server implements ServerContext {
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
-    this.#storage = openStorage(options.db, options.appendfsync, {
+    this.storage = openStorage(options.db, options.appendfsync, {
+      onSettled: (batch) => {
+        this.keyspace.settled(batch);
+        this.saver.settled();
+      },
+      onWarning: (message) => log.warning(message),
       onWriteFailed: (reason) => this.#writeFailed(reason),
       onWritten: () => this.#written(),
       onDied: (error) => this.#storageDied(error),
     });
-    this.keyspace = new Keyspace(this.#storage, clock, random);
-    this.saver = new Saver(this.keyspace, this.#storage, clock);
+    this.keyspace = new Keyspace(this.storage, clock, random);
+    this.keyspace.residency.maxBytes = options.maxmemory;
+    this.saver = new Saver(this.keyspace, this.storage, clock, options.writeBuffer);
     this.startedMs = this.keyspace.now;
     this.#listener = new Listener(this);
   }
@@ -104,7 +110,7 @@ export class Server implements ServerContext {
 
   setAppendfsync(appendfsync: AppendFsync): void {
     this.settings.appendfsync = appendfsync;
-    this.#storage.setAppendfsync(appendfsync);
+    this.storage.setAppendfsync(appendfsync);
   }
 
   /** Copies everything acknowledged so far to the file of `--bak`. Rejects with the reason when it can't be. */
@@ -112,7 +118,7 @@ export class Server implements ServerContext {
     const { bak } = this.#options;
     if (bak === undefined) throw new Error("there is no --bak FILE to copy to");
     await this.saver.save();
-    await this.#storage.backup(bak);
+    await this.storage.backup(bak);
   }
 
   /**
@@ -135,7 +141,7 @@ export class Server implements ServerContext {
     clearInterval(this.#cron);
     this.saver.stop();
     if (save) await this.saver.save();
-    await this.#storage.close({ discard: !save });
+    await this.storage.close({ discard: !save });
     this.log.notice("bye");
     this.#resolveStopped(0);
   }
@@ -143,7 +149,8 @@ export class Server implements ServerContext {
   #runCron(): void {
     try {
       this.keyspace.expireCycle();
-      this.keyspace.sweepIdle();
+      this.keyspace.residency.cycle(this.keyspace.now);
+      this.saver.noticeChanges();
       this.#cronFailure = "";
     } catch (error) {
       // A file that can't be read answers each of its keys with an error; the server itself goes on. Said once, not 10 times a second.

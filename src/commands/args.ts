@@ -1,8 +1,8 @@
 /** Reading arguments: every check that Redis makes of a number, with Redis' words when it fails. */
 import { DATABASES, OFFSET_MAX } from "../config.js";
 import { CommandError } from "../errors.js";
-import type { Bit } from "../keyspace/bitmap.js";
 import type { Database } from "../keyspace/database.js";
+import type { Bit } from "../keyspace/value.js";
 import type { Argv } from "../resp/argv.js";
 import type { Client } from "./client.js";
 

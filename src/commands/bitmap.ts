@@ -7,7 +7,7 @@ import type { Reply } from "../resp/reply.js";
 import { bitArg, clampRange, integerArg, offsetArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import { type Command, READ_KEY } from "./command.js";
-import { lookupRead } from "./lookup.js";
+import { lookupBitmap, lookupRead } from "./lookup.js";
 
 const BAD_BIT_ARGUMENT = new CommandError("ERR The bit argument must be 1 or 0.");
 const NOT_HAS_ONE_SOURCE = new CommandError("ERR BITOP NOT must be called with a single source key.");
@@ -74,8 +74,9 @@ function bitop(client: Client, argv: Argv, reply: Reply): void {
   checkSources(op, argv.length - 3);
   const missing = new Bitmap();
   const sources: Bitmap[] = [];
-  for (let i = 3; i < argv.length; i++) sources.push(lookupRead(client, argv.string(i)) ?? missing);
+  for (let i = 3; i < argv.length; i++) sources.push(lookupBitmap(client, argv.string(i)) ?? missing);
   const result = combine(op, sources);
+  missing.dispose();
   const destination = argv.string(2);
   const { byteLength } = result;
   if (byteLength > 0) {

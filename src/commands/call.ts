@@ -1,12 +1,15 @@
 /** Runs one command's handler. Execute calls it for a client's request, EXEC for each command of its queue. */
-import { CommandError } from "../errors.js";
+import { CommandError, DamagedError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
 
 /** What a client is told when the fault is ours or the disk's; the log has the rest. */
-const INTERNAL_ERROR = "ERR internal error, see the server's log";
+export const INTERNAL_ERROR = "ERR internal error, see the server's log";
+
+/** The value that the command needs is not what was written to the file; other keys are not concerned. */
+const DAMAGED = "ERR the value is damaged in the database file, see the server's log and bitmapist-server check";
 
 /** Calls the handler, counts the call, and replies with the error if it throws. */
 export function call(command: Command, client: Client, argv: Argv, reply: Reply): void {
@@ -22,6 +25,9 @@ export function call(command: Command, client: Client, argv: Argv, reply: Reply)
     reply.rewind(mark);
     if (error instanceof CommandError) {
       replyError(client, reply, error.message);
+    } else if (error instanceof DamagedError) {
+      log.warning(`command ${command.name} failed: ${error.message}`);
+      replyError(client, reply, DAMAGED);
     } else {
       log.warning(`command ${command.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
       replyError(client, reply, INTERNAL_ERROR);

@@ -34,6 +34,8 @@ export interface Pending {
   done: (reply: Reply) => void;
   /** Writes the reply when it failed. */
   failed: (reply: Reply) => void;
+  /** The client has left: nobody waits any more. */
+  cancel?: () => void;
 }
 
 export class Client implements Watcher {
@@ -110,6 +112,7 @@ export class Client implements Watcher {
 
   /** The connection is gone: forgets what others could still see of the client. */
   leave(): void {
+    this.pending?.cancel?.();
     this.discardTransaction();
     this.server.clients.delete(this.id);
   }

@@ -13,6 +13,7 @@ import {
 import { CommandError } from "../errors.js";
 import { compileGlob } from "../keyspace/glob.js";
 import { LOG_LEVELS } from "../log.js";
+import { parseMemorySize } from "../memory-size.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { quotedArg, SYNTAX_ERROR } from "./args.js";
@@ -44,6 +45,12 @@ function choice<T extends string>(choices: readonly T[], value: string): T {
   return chosen;
 }
 
+function memorySize(value: string): number {
+  const bytes = parseMemorySize(value);
+  if (bytes === undefined) throw new CommandError("argument must be a memory value");
+  return bytes;
+}
+
 const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
   Object.entries<Parameter>({
     appendfsync: {
@@ -70,7 +77,15 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
       },
     },
     maxclients: single(CLIENTS_MAX),
-    maxmemory: single(0),
+    maxmemory: {
+      get: (server) => String(server.keyspace.residency.maxBytes),
+      set: (server, value) => {
+        const bytes = memorySize(value);
+        return () => {
+          server.keyspace.residency.maxBytes = bytes;
+        };
+      },
+    },
     "maxmemory-policy": single("noeviction"),
     port: { get: (server) => String(server.port) },
     "proto-max-bulk-len": single(BULK_BYTES_MAX),
@@ -85,6 +100,16 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
     "tcp-backlog": fixed(TCP_BACKLOG),
     "tcp-keepalive": single(TCP_KEEPALIVE_MS / 1000),
     timeout: single(0),
+    // Redis has no such parameter: its log is written, if not synced, before the reply.
+    "write-buffer": {
+      get: (server) => String(server.saver.bufferBytesMax),
+      set: (server, value) => {
+        const bytes = memorySize(value);
+        return () => {
+          server.saver.bufferBytesMax = bytes;
+        };
+      },
+    },
   }),
 );
 

@@ -2,6 +2,7 @@
 import type { AppendFsync } from "../config.js";
 import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
+import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
@@ -44,6 +45,7 @@ export interface ServerContext {
   readonly commands: CommandTable;
   readonly keyspace: Keyspace;
   readonly saver: Saver;
+  readonly storage: Storage;
   readonly clients: Map<number, Client>;
   readonly settings: Settings;
   readonly stats: Stats;

@@ -41,27 +41,29 @@ const clients: Section = (context) => ({
 });
 
 const memory: Section = (context) => {
-  const { rss, heapUsed, external } = process.memoryUsage();
-  const bitmaps = context.keyspace.bitmapBytes;
-  const used = heapUsed + external + bitmaps;
+  const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+  const { residency } = context.keyspace;
+  const used = heapUsed + arrayBuffers + residency.nativeBytes;
   return {
     used_memory: used,
     used_memory_human: human(used),
     used_memory_rss: rss,
     used_memory_rss_human: human(rss),
-    used_memory_dataset: bitmaps,
+    used_memory_dataset: residency.bytes,
     total_system_memory: totalmem(),
     total_system_memory_human: human(totalmem()),
-    maxmemory: 0,
-    maxmemory_human: "0B",
+    maxmemory: residency.maxBytes,
+    maxmemory_human: human(residency.maxBytes),
     maxmemory_policy: "noeviction",
     mem_fragmentation_ratio: (rss / used).toFixed(2),
     mem_allocator: "libc",
-    resident_keys: context.keyspace.residentKeys,
+    resident_keys: residency.keys,
+    resident_bitmaps: residency.nativeValues,
+    resident_bitmap_bytes: residency.nativeBytes,
   };
 };
 
-const persistence: Section = ({ saver, keyspace, db }) => ({
+const persistence: Section = ({ saver, keyspace, storage: { figures }, db }) => ({
   loading: 0,
   async_loading: 0,
   rdb_changes_since_last_save: keyspace.changes - saver.savedChanges,
@@ -70,7 +72,19 @@ const persistence: Section = ({ saver, keyspace, db }) => ({
   rdb_last_bgsave_status: saver.failure === undefined ? "ok" : "err",
   aof_enabled: db === MEMORY_DB ? 0 : 1,
   aof_last_write_status: saver.failure === undefined ? "ok" : "err",
+  // From here on Redis has no names: what is in memory and not committed, the commits, and what the file has still to put in order.
+  uncommitted_bytes: saver.bufferBytes,
+  oldest_uncommitted_ms: saver.oldestChangeMs.toFixed(0),
+  flushes: saver.commits,
   last_flush_ms: saver.lastSaveTookMs.toFixed(1),
+  max_flush_ms: saver.longestSaveMs.toFixed(1),
+  flush_stall_us_p999: Math.round(saver.stalls.percentile(99.9) / 1000),
+  flush_stall_us_max: saver.commits === 0 ? 0 : Math.round(saver.stalls.max / 1000),
+  db_file_bytes: figures.fileBytes,
+  wal_bytes: figures.walBytes,
+  log_bytes: figures.logBytes,
+  log_keys: figures.logRows,
+  fold_debt_bytes: figures.deltaBytes,
 });
 
 const stats: Section = ({ stats: counters, keyspace }) => ({
@@ -80,12 +94,13 @@ const stats: Section = ({ stats: counters, keyspace }) => ({
   total_net_output_bytes: counters.outputBytes,
   rejected_connections: counters.rejectedConnections,
   expired_keys: keyspace.expiredKeys,
-  evicted_keys: 0,
+  evicted_keys: keyspace.residency.evicted,
   keyspace_hits: counters.keyspaceHits,
   keyspace_misses: counters.keyspaceMisses,
   total_error_replies: counters.errorReplies,
   memory_lookups: keyspace.memoryHits,
   storage_lookups: keyspace.storageLookups,
+  storage_loads: keyspace.storageLoads,
 });
 
 const replication: Section = ({ runId }) => ({
@@ -131,7 +146,7 @@ const GO_SECTIONS: ReadonlyMap<string, Section> = new Map(
   Object.entries<Section>({
     keys: ({ keyspace }) => ({
       keys_total: keyspace.databases.reduce((sum, { size }) => sum + size, 0),
-      keys_cached: keyspace.residentKeys,
+      keys_cached: keyspace.residency.keys,
     }),
     commands: ({ stats: { calls } }) => Object.fromEntries([...calls].sort(([a], [b]) => (a < b ? -1 : 1))),
   }),

@@ -1,10 +1,13 @@
 /** Commands about keys whatever they hold: DEL, EXISTS, KEYS, SCAN, RENAME, COPY, MOVE and the like. */
-import { SCAN_COUNT_MAX } from "../config.js";
+
+import { setImmediate } from "node:timers/promises";
+import { KEYS_AT_ONCE_MAX, KEYS_SLICE_MS, SCAN_COUNT_MAX } from "../config.js";
 import { CommandError } from "../errors.js";
 import { compileGlob } from "../keyspace/glob.js";
 import type { Argv } from "../resp/argv.js";
-import type { Reply } from "../resp/reply.js";
+import { Reply } from "../resp/reply.js";
 import { databaseArg, integerArg, NO_SUCH_KEY, NOT_AN_INTEGER, SAME_OBJECT, SYNTAX_ERROR } from "./args.js";
+import { INTERNAL_ERROR, replyError } from "./call.js";
 import type { Client } from "./client.js";
 import { type Command, LOOK_AT_KEY, LOOK_AT_KEYS } from "./command.js";
 import { lookupEntry } from "./lookup.js";
@@ -40,9 +43,35 @@ function type(client: Client, argv: Argv, reply: Reply): void {
   reply.simple(client.server.keyspace.lookup(client.database, argv.string(1)) === undefined ? "none" : "string");
 }
 
-/** KEYS pattern */
+/** KEYS pattern: of a large database in slices, so that others are served meanwhile; inside a transaction it is one. */
 function keys(client: Client, argv: Argv, reply: Reply): void {
-  replyKeys(reply, client.server.keyspace.keys(client.database, compileGlob(argv.string(1))));
+  const { keyspace } = client.server;
+  const matches = compileGlob(argv.string(1));
+  if (client.database.size <= KEYS_AT_ONCE_MAX || client.transaction !== undefined) {
+    return replyKeys(reply, keyspace.keys(client.database, matches));
+  }
+  const pageReply = new Reply();
+  const found: Uint8Array[] = [];
+  let count = 0;
+  const collect = async () => {
+    let end = performance.now() + KEYS_SLICE_MS;
+    for (const page of keyspace.keyPages(client.database, matches)) {
+      for (const key of page) pageReply.bulk(key);
+      count += page.length;
+      for (const segment of pageReply.take()) if (segment instanceof Uint8Array) found.push(segment);
+      if (performance.now() < end) continue;
+      await setImmediate();
+      end = performance.now() + KEYS_SLICE_MS;
+    }
+  };
+  client.pending = {
+    until: collect(),
+    done: (later) => {
+      later.array(count);
+      later.encoded(found.values());
+    },
+    failed: (later) => replyError(client, later, INTERNAL_ERROR),
+  };
 }
 
 function replyKeys(reply: Reply, found: readonly string[]): void {

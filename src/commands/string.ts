@@ -3,6 +3,7 @@ import { REPLY_SLICE_BYTES } from "../config.js";
 import { CommandError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
 import { NO_DEADLINE } from "../keyspace/storage.js";
+import type { Value } from "../keyspace/value.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { clampRange, integerArg, SYNTAX_ERROR } from "./args.js";
@@ -12,14 +13,14 @@ import { deadlineArg } from "./deadline.js";
 import { lookupRead } from "./lookup.js";
 
 /** Writes bytes `start`..`start + length - 1` of a value as a bulk: at once if they are few, else in slices. */
-function replyBytes(reply: Reply, bitmap: Bitmap, start: number, length: number): void {
-  if (length <= REPLY_SLICE_BYTES) reply.bulk(bitmap.bytes(start, length));
-  else reply.stream(length, bitmap.slices(start, length));
+function replyBytes(reply: Reply, value: Value, start: number, length: number): void {
+  if (length <= REPLY_SLICE_BYTES) reply.bulk(value.bytes(start, length));
+  else reply.stream(length, value.slices(start, length));
 }
 
-function replyValue(reply: Reply, bitmap: Bitmap | undefined): void {
-  if (bitmap === undefined) reply.nil();
-  else replyBytes(reply, bitmap, 0, bitmap.byteLength);
+function replyValue(reply: Reply, value: Value | undefined): void {
+  if (value === undefined) reply.nil();
+  else replyBytes(reply, value, 0, value.byteLength);
 }
 
 /** GET key */

@@ -15,6 +15,7 @@ import { KEY_COMMANDS } from "./keys.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { STRING_COMMANDS } from "./string.js";
 import { TRANSACTION_COMMANDS } from "./transaction.js";
+import { WAIT_COMMANDS } from "./wait.js";
 
 export const COMMAND_TABLE = new CommandTable(
   [
@@ -30,6 +31,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...SERVER_COMMANDS,
     ...STRING_COMMANDS,
     ...TRANSACTION_COMMANDS,
+    ...WAIT_COMMANDS,
   ],
   HTTP_WORDS,
 );

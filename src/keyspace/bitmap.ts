@@ -6,13 +6,12 @@
  */
 import roaring from "roaring";
 import { REPLY_SLICE_BYTES } from "../config.js";
+import type { Bit, Value } from "./value.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
 
-export type Bit = 0 | 1;
-
-export class Bitmap {
+export class Bitmap implements Value {
   /** Bit offsets that are 1. For the operations beside this file; everyone else goes through the methods. */
   readonly set: RoaringSet;
   /** Length of the Redis string in bytes, 0..2^29. Every element is below 8 * byteLength. */
@@ -37,6 +36,11 @@ export class Bitmap {
     return new Bitmap(RoaringBitmap32.deserialize(portable, "portable"), byteLength);
   }
 
+  /** The value that has the bits `members`, in any order, each below 8 * byteLength. */
+  static fromMembers(members: Uint32Array, byteLength: number): Bitmap {
+    return new Bitmap(new RoaringBitmap32(members), byteLength);
+  }
+
   /** Bytes of native memory that all sets of the process take. */
   static usedBytes(): number {
     return RoaringBitmap32.getRoaringUsedMemory();
@@ -45,6 +49,11 @@ export class Bitmap {
   /** Number of bits that are 1. */
   get cardinality(): number {
     return this.set.size;
+  }
+
+  /** Bit offsets that are 1, ascending. For values of few. */
+  get members(): Uint32Array {
+    return this.set.toUint32Array();
   }
 
   getBit(offset: number): Bit {
@@ -124,8 +133,9 @@ export class Bitmap {
    * range reads from a copy of its bits, and the copy lives until the last slice, or `return()`.
    */
   slices(start: number, length: number): Iterator<Buffer> {
-    const copy = new RoaringBitmap32();
-    if (length > 0) copy.addRange(start * 8, (start + length) * 8).andInPlace(this.set);
+    const copy = this.set.clone();
+    copy.removeRange(0, start * 8);
+    copy.removeRange((start + length) * 8, OFFSETS);
     return new Slices(new Bitmap(copy, this.byteLength), start, length);
   }
 
@@ -181,6 +191,9 @@ class Slices implements Iterator<Buffer, void> {
     return { done: true, value: undefined };
   }
 }
+
+/** Number of all offsets. */
+const OFFSETS = 2 ** 32;
 
 /** A container of Roaring's portable format spans 65,536 bits: 8 KiB of string. */
 const CONTAINER_BYTES = 8192;

@@ -5,15 +5,26 @@
  *
  * A record is `kind | detail << 8 | id's upper 16 bits << 16`, the id's lower 32 bits, then what its kind needs.
  */
-import type { Bit, Bitmap } from "./bitmap.js";
-import type { Database } from "./database.js";
-import type { Entry } from "./entry.js";
+import { type Contents, FLAG } from "./contents.js";
+import { VALUE } from "./entry-table.js";
+import { portableSizeOfSmall, writePortableOfSmall } from "./small-set.js";
 import type { StoredDatabase } from "./storage.js";
+import type { Bit } from "./value.js";
 
-const KIND = { bit: 1, value: 2, create: 3, rekey: 4, delete: 5, deadline: 6, dropSlot: 7, database: 8 } as const;
+const KIND = {
+  bit: 1,
+  value: 2,
+  create: 3,
+  rekey: 4,
+  delete: 5,
+  deadline: 6,
+  dropSlot: 7,
+  database: 8,
+  measure: 9,
+} as const;
 
-/** Ids are 48 bits wide: enough for 50,000 new keys a second for 178 years. */
-export const ID_MAX = 2 ** 48 - 1;
+/** Ids are 47 bits wide: enough for 50,000 new keys a second for 89 years. */
+export const ID_MAX = 2 ** 47 - 1;
 
 const WORD_BYTES = 4;
 const INITIAL_WORDS = 16 * 1024;
@@ -27,9 +38,12 @@ export interface Batch {
 
 /** What reading a batch yields, in order. */
 export interface BatchVisitor {
-  /** A bit was set or cleared, and the value is now at least long enough to hold it. */
+  /** A bit was set or cleared. */
   bit(id: number, offset: number, bit: Bit): void;
-  value(id: number, byteLength: number, portable: Uint8Array): void;
+  /** How long the value is at the end of the batch, and how many of its bits are 1. Comes with every change of the value. */
+  measure(id: number, byteLength: number, cardinality: number): void;
+  /** The set of a value that was replaced, in Roaring's portable format. */
+  value(id: number, portable: Uint8Array): void;
   create(id: number, slot: number, key: string): void;
   /** The row got another name, or another database. */
   rekey(id: number, slot: number, key: string): void;
@@ -44,62 +58,75 @@ export interface BatchVisitor {
 export class ChangeLog {
   /** Number of the batch that is being filled. */
   number = 1;
-  /** Entries and tombstones with a change in this batch, each once. */
-  touched: Entry[] = [];
-  #rewritten: Entry[] = [];
+  /** Entries whose value has changed in this batch, each once, with what they are in. */
+  #valued: number[] = [];
+  #valuedIn: Contents[] = [];
   #words = new Uint32Array(INITIAL_WORDS);
   #length = 0;
+  #valueBytes = 0;
   readonly #float = new Float64Array(1);
   readonly #floatWords = new Uint32Array(this.#float.buffer);
 
   /** Nothing has changed since the last `take`. */
   get isEmpty(): boolean {
-    return this.#length === 0 && this.#rewritten.length === 0;
+    return this.#length === 0 && this.#valued.length === 0;
   }
 
-  /** Bytes of memory that the log's records take. Replaced values are not among them until they are taken. */
+  /** Bytes that the batch will have: its records so far, and the values that were replaced as they were then. */
   get byteLength(): number {
-    return this.#length * WORD_BYTES;
+    return this.#length * WORD_BYTES + this.#valueBytes;
   }
 
-  bit(entry: Entry, offset: number, bit: Bit): void {
-    this.#touch(entry);
-    if (entry.rewritten) return;
-    this.#header(KIND.bit, entry.id, 1, bit);
+  /** Entries whose value has changed in this batch: each costs `take` a little. */
+  get valuedEntries(): number {
+    return this.#valued.length;
+  }
+
+  bit(contents: Contents, entry: number, offset: number, bit: Bit): void {
+    const flags = this.#touchValue(contents, entry);
+    if ((flags & FLAG.REWRITTEN) !== 0) return;
+    this.#header(KIND.bit, contents.entries.id(entry), 1, bit);
     this.#words[this.#length++] = offset;
   }
 
-  value(entry: Entry): void {
-    this.#touch(entry);
-    if (entry.rewritten) return;
-    entry.rewritten = true;
-    this.#rewritten.push(entry);
+  value(contents: Contents, entry: number): void {
+    const flags = this.#touchValue(contents, entry);
+    this.#valueBytes += portableBytes(contents, entry);
+    contents.entries.setFlags(entry, flags | FLAG.REWRITTEN);
   }
 
-  create(entry: Entry): void {
-    this.#touch(entry);
-    this.#named(KIND.create, entry);
+  create(contents: Contents, entry: number): void {
+    this.#touchValue(contents, entry);
+    this.#named(KIND.create, contents, entry);
   }
 
-  rekey(entry: Entry): void {
-    this.#touch(entry);
-    this.#named(KIND.rekey, entry);
+  rekey(contents: Contents, entry: number): void {
+    this.#touch(contents, entry);
+    this.#named(KIND.rekey, contents, entry);
   }
 
-  delete(entry: Entry): void {
-    this.#touch(entry);
-    this.#header(KIND.delete, entry.id, 0);
+  /** The row, with what has changed of its value, has another entry now. */
+  moveValue(source: Contents, from: number, target: Contents, to: number): void {
+    const flags = source.entries.flags(from);
+    if ((flags & FLAG.REWRITTEN) !== 0) this.value(target, to);
+    else if ((flags & FLAG.VALUED) !== 0) this.#touchValue(target, to);
+    source.entries.setFlags(from, flags & ~(FLAG.VALUED | FLAG.REWRITTEN));
+  }
+
+  delete(contents: Contents, entry: number): void {
+    this.#touch(contents, entry);
+    this.#header(KIND.delete, contents.entries.id(entry), 0);
   }
 
   /** A name that is free again because its row was given another one: nothing to write, but a tombstone to keep. */
-  vacate(tombstone: Entry): void {
-    this.#touch(tombstone);
+  vacate(contents: Contents, tombstone: number): void {
+    this.#touch(contents, tombstone);
   }
 
-  deadline(entry: Entry): void {
-    this.#touch(entry);
-    this.#header(KIND.deadline, entry.id, 2);
-    this.#float[0] = entry.deadline;
+  deadline(contents: Contents, entry: number): void {
+    this.#touch(contents, entry);
+    this.#header(KIND.deadline, contents.entries.id(entry), 2);
+    this.#float[0] = contents.entries.deadline(entry);
     this.#words[this.#length++] = this.#floatWords[0] as number;
     this.#words[this.#length++] = this.#floatWords[1] as number;
   }
@@ -108,50 +135,79 @@ export class ChangeLog {
     this.#header(KIND.dropSlot, slot, 0);
   }
 
-  database(database: Database): void {
-    this.#header(KIND.database, database.slot, 5);
-    this.#words[this.#length++] = database.number;
-    this.#pushWide(database.size);
-    this.#pushWide(database.volatileSize);
+  database({ slot, number, keys, volatileKeys }: StoredDatabase): void {
+    this.#header(KIND.database, slot, 5);
+    this.#words[this.#length++] = number;
+    this.#pushWide(keys);
+    this.#pushWide(volatileKeys);
   }
 
   /** Closes the batch and opens the next. The buffer is the caller's. */
-  take(): { batch: Batch; touched: Entry[] } {
-    for (const entry of this.#rewritten) {
-      entry.rewritten = false;
-      if (entry.alive && entry.bitmap !== undefined) this.#value(entry, entry.bitmap);
-    }
-    const batch = { number: this.number, words: this.#words.slice(0, this.#length) };
-    const touched = this.touched;
+  take(): Batch {
+    this.#valued.forEach((entry, i) => {
+      const contents = this.#valuedIn[i] as Contents;
+      if (!contents.dropped) this.#finish(contents, entry);
+    });
+    const batch = { number: this.number, words: this.#words.subarray(0, this.#length) };
     this.number++;
-    this.touched = [];
-    this.#rewritten = [];
+    this.#valued = [];
+    this.#valuedIn = [];
+    this.#valueBytes = 0;
     this.#length = 0;
-    if (this.#words.length > INITIAL_WORDS) this.#words = new Uint32Array(INITIAL_WORDS);
-    return { batch, touched };
+    this.#words = new Uint32Array(INITIAL_WORDS);
+    return batch;
   }
 
-  #touch(entry: Entry): void {
-    if (entry.batch === this.number) return;
-    entry.batch = this.number;
-    this.touched.push(entry);
+  #touch(contents: Contents, entry: number): void {
+    contents.entries.setBatch(entry, this.number);
   }
 
-  #value(entry: Entry, bitmap: Bitmap): void {
-    const bytes = bitmap.portableBytes;
+  /** Notes that the value has changed, and returns the entry's flags. */
+  #touchValue(contents: Contents, entry: number): number {
+    const { entries } = contents;
+    entries.setBatch(entry, this.number);
+    const flags = entries.flags(entry);
+    if ((flags & FLAG.VALUED) !== 0) return flags;
+    entries.setFlags(entry, flags | FLAG.VALUED);
+    this.#valued.push(entry);
+    this.#valuedIn.push(contents);
+    return flags | FLAG.VALUED;
+  }
+
+  /** Writes what the batch has to say of a changed value at its end. */
+  #finish(contents: Contents, entry: number): void {
+    const { entries } = contents;
+    const flags = entries.flags(entry);
+    // The number may be another entry's by now, and that one may be here twice.
+    if ((flags & FLAG.VALUED) === 0) return;
+    entries.setFlags(entry, flags & ~(FLAG.VALUED | FLAG.REWRITTEN));
+    if ((flags & FLAG.DEAD) !== 0) return;
+    const bitmap = entries.native(entry);
+    const id = entries.id(entry);
+    this.#header(KIND.measure, id, 3);
+    this.#words[this.#length++] = bitmap?.byteLength ?? entries.byteLength(entry);
+    this.#pushWide(bitmap?.cardinality ?? entries.count(entry));
+    if ((flags & FLAG.REWRITTEN) !== 0) this.#value(contents, entry, id);
+  }
+
+  #value(contents: Contents, entry: number, id: number): void {
+    const bytes = portableBytes(contents, entry);
     const words = wordsFor(bytes);
-    this.#header(KIND.value, entry.id, 2 + words);
-    this.#words[this.#length++] = bitmap.byteLength;
+    this.#header(KIND.value, id, 1 + words);
     this.#words[this.#length++] = bytes;
-    bitmap.writePortable(new Uint8Array(this.#words.buffer, this.#length * WORD_BYTES, bytes));
+    const out = new Uint8Array(this.#words.buffer, this.#length * WORD_BYTES, bytes);
+    const { entries } = contents;
+    const bitmap = entries.native(entry);
+    if (bitmap !== undefined) bitmap.writePortable(out);
+    else writePortableOfSmall(entries.smallWords(entry), entries.smallStart(entry), entries.count(entry), out);
     this.#length += words;
   }
 
-  #named(kind: number, entry: Entry): void {
-    const { key } = entry;
+  #named(kind: number, { entries, slot }: Contents, entry: number): void {
+    const key = entries.key(entry);
     const words = wordsFor(key.length);
-    this.#header(kind, entry.id, 2 + words);
-    this.#words[this.#length++] = entry.database.slot;
+    this.#header(kind, entries.id(entry), 2 + words);
+    this.#words[this.#length++] = slot;
     this.#words[this.#length++] = key.length;
     Buffer.from(this.#words.buffer, this.#length * WORD_BYTES, key.length).write(key, "latin1");
     this.#length += words;
@@ -176,6 +232,12 @@ export class ChangeLog {
   }
 }
 
+/** Size of a value that is in memory, in Roaring's portable format. */
+function portableBytes({ entries }: Contents, entry: number): number {
+  if (entries.valueKind(entry) === VALUE.NATIVE) return entries.native(entry)?.portableBytes ?? 0;
+  return portableSizeOfSmall(entries.smallWords(entry), entries.smallStart(entry), entries.count(entry));
+}
+
 function wordsFor(bytes: number): number {
   return Math.ceil(bytes / WORD_BYTES);
 }
@@ -195,9 +257,13 @@ export function readBatch(batch: Batch, visitor: BatchVisitor): void {
         visitor.bit(id, at(i), ((head >>> 8) & 1) as Bit);
         i += 1;
         break;
+      case KIND.measure:
+        visitor.measure(id, at(i), wide(i + 1));
+        i += 3;
+        break;
       case KIND.value:
-        visitor.value(id, at(i), bytesAt(words, i + 2, at(i + 1)));
-        i += 2 + wordsFor(at(i + 1));
+        visitor.value(id, bytesAt(words, i + 1, at(i)));
+        i += 1 + wordsFor(at(i));
         break;
       case KIND.create:
         visitor.create(id, at(i), bytesAt(words, i + 2, at(i + 1)).toString("latin1"));

@@ -1,40 +1,24 @@
-/**
- * One key that is in memory. A deleted key stays as an entry that is not alive (a tombstone) until its deletion is in the
- * file, so that a look-up does not find the old row there.
- */
-import type { Bitmap } from "./bitmap.js";
+/** One key that exists, as a command holds it between looking it up and being done. The entry itself is in the entry table. */
 import type { Database } from "./database.js";
 import { NO_DEADLINE } from "./storage.js";
 
-/** `batch` of an entry whose state is the file's. */
-export const CLEAN = 0;
-
 export class Entry {
-  /** Number of the row in the file. It stays when the key is renamed or moved. */
-  readonly id: number;
-  database: Database;
-  key: string;
-  /** Wall-clock milliseconds after which the key is gone; NO_DEADLINE for never. */
-  deadline: number;
-  /** The value; undefined while only the file has it. */
-  bitmap: Bitmap | undefined;
-  alive = true;
-  /** When a command last asked for the key, in wall-clock milliseconds. */
-  lastUse: number;
-  /** Number of the batch that holds its latest change, or CLEAN. */
-  batch = CLEAN;
-  /** Number of the batch that brings the row (under this key) into the file, or CLEAN. */
-  createdIn = CLEAN;
-  /** The whole value was replaced in the batch that is being filled; single bits need not be logged until it is taken. */
-  rewritten = false;
+  readonly database: Database;
+  /** Its number in the entry table of the database's contents. */
+  readonly number: number;
 
-  constructor(id: number, database: Database, key: string, deadline: number, bitmap: Bitmap | undefined, now: number) {
-    this.id = id;
+  constructor(database: Database, number: number) {
     this.database = database;
-    this.key = key;
-    this.deadline = deadline;
-    this.bitmap = bitmap;
-    this.lastUse = now;
+    this.number = number;
+  }
+
+  get key(): string {
+    return this.database.contents.entries.key(this.number);
+  }
+
+  /** Wall-clock milliseconds after which the key is gone; NO_DEADLINE for never. */
+  get deadline(): number {
+    return this.database.contents.entries.deadline(this.number);
   }
 
   get volatile(): boolean {

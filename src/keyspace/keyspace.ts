@@ -1,23 +1,31 @@
 /**
  * The keyspace: what keys there are and what they hold. Memory is a cache over the storage: a key that is not in memory is
- * looked up there, a changed key stays in memory until its change is committed, and an idle clean one leaves.
- * Every change goes through a method here, which is what puts it into the change log and tells WATCH.
+ * looked up there, a changed key stays in memory until its change is settled, and a clean one leaves when it is idle or memory
+ * is short. Every change goes through a method here, which is what puts it into the change log and tells WATCH.
  * It must not know the wire, the commands or SQLite.
  */
 import type { Clock, Random } from "../clock.js";
-import { CRON_BUDGET_MS, EXPIRE_BATCH_ROWS, IDLE_BATCH_ENTRIES, IDLE_MS } from "../config.js";
-import { type Bit, Bitmap } from "./bitmap.js";
+import { CRON_BUDGET_MS, EXPIRE_BATCH_ROWS, SMALL_MEMBERS_MAX } from "../config.js";
+import { Bitmap } from "./bitmap.js";
 import { type Batch, ChangeLog } from "./change-log.js";
+import { Contents, FLAG } from "./contents.js";
 import { Database } from "./database.js";
-import { CLEAN, Entry } from "./entry.js";
-import { HASH_MAX, keyHash } from "./hash.js";
+import { Entry } from "./entry.js";
+import { NO_ENTRY, VALUE } from "./entry-table.js";
+import { HASH_MAX } from "./hash.js";
+import { Residency } from "./residency.js";
+import { SmallValue } from "./small-value.js";
 import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredKey } from "./storage.js";
+import type { Bit, Value } from "./value.js";
 import { Watches } from "./watches.js";
 
 /** Rows a walk over a whole database reads at a time. */
-const WALK_ROWS = 4096;
+const WALK_ROWS = 1024;
 
 const FIRST_EXPIRED: ExpiredCursor = { deadline: Number.NEGATIVE_INFINITY, id: 0 };
+
+/** Seeds of the entry tables' hashes are 32 bits. */
+const SEEDS = 2 ** 32;
 
 export interface ScanPage {
   /** Where the next page begins; 0 when this was the last. */
@@ -37,17 +45,20 @@ export class Keyspace {
   /** Look-ups answered from memory, and those that had to ask the storage. */
   memoryHits = 0;
   storageLookups = 0;
+  /** Values that had to be read from the storage. */
+  storageLoads = 0;
+  /** Who leaves memory, and when. */
+  readonly residency: Residency;
 
   readonly #storage: Storage;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log = new ChangeLog();
-  /** What each batch touched that was taken and is not committed. */
-  readonly #inFlight = new Map<number, Entry[]>();
+  /** Batches up to this one are in the file. */
+  #committedBatch = 0;
   #nextId: number;
   #nextSlot: number;
   #expired = FIRST_EXPIRED;
-  #sweep: Iterator<Entry> | undefined;
 
   constructor(storage: Storage, clock: Clock, random: Random) {
     this.#storage = storage;
@@ -57,121 +68,211 @@ export class Keyspace {
     this.#nextId = storage.nextId;
     this.databases = [...storage.databases]
       .sort((a, b) => a.number - b.number)
-      .map((stored) => new Database(stored.number, stored.slot, stored.keys, stored.volatileKeys));
-    this.#nextSlot = Math.max(...this.databases.map((database) => database.slot)) + 1;
+      .map((stored) => new Database(stored.number, new Contents(stored, this.#seed())));
+    this.#nextSlot = Math.max(...this.databases.map(({ contents }) => contents.slot)) + 1;
+    this.residency = new Residency(this.databases, this.now, random);
   }
 
-  /** Lets the time that commands see catch up with the clock. Called before each command or transaction. */
+  #seed(): number {
+    return Math.floor(this.#random() * SEEDS);
+  }
+
+  /** Lets the time that commands see catch up with the clock, and memory with its bound. Called before each command or transaction. */
   tick(): void {
     this.now = this.#clock.now();
+    this.residency.tick(this.now);
   }
 
   // --- looking up
 
   /** The entry of a key; undefined when there is none, or none any more (lazy expiry). */
   lookup(database: Database, key: string): Entry | undefined {
-    const known = database.entries.get(key);
-    if (known === undefined) return this.#lookupStored(database, key);
+    const number = this.#lookup(database, key);
+    return number === NO_ENTRY ? undefined : new Entry(database, number);
+  }
+
+  #lookup(database: Database, key: string): number {
+    const { entries } = database.contents;
+    const number = entries.findKey(key);
+    if (number === NO_ENTRY) return this.#lookupStored(database, key);
     this.memoryHits++;
-    if (!known.alive || this.#expire(known)) return undefined;
-    known.lastUse = this.now;
-    return known;
+    if ((entries.flags(number) & FLAG.DEAD) !== 0 || this.#expire(database, number)) return NO_ENTRY;
+    entries.setLastUse(number, this.residency.now);
+    return number;
   }
 
-  #lookupStored(database: Database, key: string): Entry | undefined {
+  #lookupStored(database: Database, key: string): number {
     this.storageLookups++;
-    const stored = this.#storage.find(database.slot, key);
-    if (stored === undefined) return undefined;
-    const entry = this.#adopt(database, stored);
-    return this.#expire(entry) ? undefined : entry;
+    const stored = this.#storage.find(database.contents.slot, key);
+    if (stored === undefined) return NO_ENTRY;
+    const number = this.#adopt(database, stored);
+    return this.#expire(database, number) ? NO_ENTRY : number;
   }
 
-  #adopt(database: Database, stored: StoredKey): Entry {
-    const entry = new Entry(stored.id, database, stored.key, stored.deadline, undefined, this.now);
-    database.entries.set(stored.key, entry);
-    return entry;
+  #adopt({ contents: { entries } }: Database, { key, id, deadline }: StoredKey): number {
+    const number = entries.add(key);
+    entries.setId(number, id);
+    entries.setDeadline(number, deadline);
+    entries.setLastUse(number, this.residency.now);
+    this.residency.grew();
+    return number;
   }
 
-  /** The entry's value, read from the storage if it is not in memory. To be changed through the keyspace only. */
-  bitmap(entry: Entry): Bitmap {
-    if (entry.bitmap === undefined) {
-      const stored = this.#storage.load(entry.id);
-      entry.bitmap = Bitmap.fromPortable(stored.portable, stored.byteLength);
+  /** The entry's value, read from the storage if it is not in memory. Good until the next change. */
+  value({ database, number }: Entry): Value {
+    const { entries } = database.contents;
+    if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
+    const bitmap = entries.native(number);
+    if (bitmap !== undefined) return bitmap;
+    return new SmallValue(
+      entries.smallWords(number),
+      entries.smallStart(number),
+      entries.count(number),
+      entries.byteLength(number),
+    );
+  }
+
+  /** The entry's value as a Bitmap, which must not be changed. Good until the next change. */
+  bitmap({ database, number }: Entry): Bitmap {
+    const { entries } = database.contents;
+    if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
+    return entries.native(number) ?? this.#promote(database, number);
+  }
+
+  #load(database: Database, number: number): void {
+    this.storageLoads++;
+    this.#put(database, number, this.#storage.load(database.contents.entries.id(number)));
+  }
+
+  /** Makes `bitmap`, which is the entry's from now on, what is in memory of its value. */
+  #put({ contents: { entries } }: Database, number: number, bitmap: Bitmap): void {
+    entries.native(number)?.dispose();
+    entries.setByteLength(number, bitmap.byteLength);
+    if (bitmap.cardinality > SMALL_MEMBERS_MAX) {
+      entries.setNative(number, bitmap);
+    } else {
+      entries.setSmall(number, bitmap.members);
+      bitmap.dispose();
     }
-    return entry.bitmap;
+    this.residency.grew();
+  }
+
+  /** Turns a small value into a native one. */
+  #promote({ contents: { entries } }: Database, number: number): Bitmap {
+    const start = entries.smallStart(number);
+    const members = entries.smallWords(number).subarray(start, start + entries.count(number));
+    const bitmap = Bitmap.fromMembers(members, entries.byteLength(number));
+    entries.setNative(number, bitmap);
+    this.residency.grew();
+    return bitmap;
   }
 
   // --- changing
 
   /** Adds a key that does not exist, with `bitmap`, which is the keyspace's from now on. */
   create(database: Database, key: string, bitmap: Bitmap): Entry {
-    const entry = this.#create(database, key, bitmap);
-    if (bitmap.byteLength > 0) this.#log.value(entry);
+    const number = this.#create(database, key);
+    this.#put(database, number, bitmap);
+    if (bitmap.byteLength > 0) this.#log.value(database.contents, number);
     this.#changed(database, key);
-    return entry;
+    return new Entry(database, number);
   }
 
-  #create(database: Database, key: string, bitmap: Bitmap): Entry {
-    const entry = new Entry(this.#nextId++, database, key, NO_DEADLINE, bitmap, this.now);
-    this.#place(entry);
-    this.#log.create(entry);
-    database.count(1, 0);
-    return entry;
+  /** Adds a key that does not exist, with an empty value. */
+  #create(database: Database, key: string): number {
+    const number = this.#place(database, key, this.#nextId++);
+    database.contents.entries.setSmall(number, []);
+    this.#log.create(database.contents, number);
+    database.contents.count(1, 0);
+    return number;
   }
 
-  /** Puts an entry under its key, where there is no row yet. */
-  #place(entry: Entry): void {
-    entry.database.entries.set(entry.key, entry);
-    entry.database.created.set(entry.key, entry);
-    entry.createdIn = this.#log.number;
+  /** Makes an entry for a key where there is no row yet. */
+  #place({ contents: { entries, created } }: Database, key: string, id: number): number {
+    const tombstone = entries.findKey(key);
+    // Whoever names the old row in the log does so by its number in the file: the entry can go.
+    if (tombstone !== NO_ENTRY) entries.remove(tombstone);
+    const number = entries.add(key);
+    entries.setId(number, id);
+    entries.setLastUse(number, this.residency.now);
+    entries.setCreatedIn(number, this.#log.number);
+    created.add(number);
+    this.residency.grew();
+    return number;
   }
 
   /** Makes `bitmap`, which is the keyspace's from now on, the value of a key that may exist; its deadline stays. */
   setValue(database: Database, key: string, bitmap: Bitmap): Entry {
-    const entry = this.lookup(database, key);
-    if (entry === undefined) return this.create(database, key, bitmap);
-    entry.bitmap?.dispose();
-    entry.bitmap = bitmap;
-    this.#log.value(entry);
+    const number = this.#lookup(database, key);
+    if (number === NO_ENTRY) return this.create(database, key, bitmap);
+    this.#put(database, number, bitmap);
+    this.#log.value(database.contents, number);
     this.#changed(database, key);
-    return entry;
+    return new Entry(database, number);
   }
 
   /** SETBIT: sets or clears one bit of a key that may exist, and returns the bit's old value. */
   setBit(database: Database, key: string, offset: number, bit: Bit): Bit {
-    const entry = this.lookup(database, key) ?? this.#create(database, key, new Bitmap());
-    const bitmap = this.bitmap(entry);
-    const lengthBefore = bitmap.byteLength;
-    const before = bitmap.setBit(offset, bit);
-    if (before !== bit || bitmap.byteLength !== lengthBefore) {
-      this.#log.bit(entry, offset, bit);
+    const { contents } = database;
+    let number = this.#lookup(database, key);
+    if (number === NO_ENTRY) number = this.#create(database, key);
+    else if (contents.entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
+    const bitmap = contents.entries.native(number) ?? this.#promoteForOneMore(database, number);
+    let before: Bit;
+    let isLonger: boolean;
+    if (bitmap !== undefined) {
+      const { byteLength } = bitmap;
+      before = bitmap.setBit(offset, bit);
+      isLonger = bitmap.byteLength !== byteLength;
+    } else {
+      before = setSmallBit(contents, number, offset, bit);
+      isLonger = lengthen(contents, number, offset);
+    }
+    if (before !== bit || isLonger) {
+      this.#log.bit(contents, number, offset, bit);
       this.#changed(database, key);
     }
     return before;
   }
 
-  delete(entry: Entry): void {
-    const { database, key } = entry;
-    entry.alive = false;
-    entry.bitmap?.dispose();
-    entry.bitmap = undefined;
-    database.created.delete(key);
-    database.count(-1, entry.volatile ? -1 : 0);
-    this.#log.delete(entry);
+  #promoteForOneMore(database: Database, number: number): Bitmap | undefined {
+    return database.contents.entries.count(number) < SMALL_MEMBERS_MAX ? undefined : this.#promote(database, number);
+  }
+
+  delete({ database, number }: Entry): void {
+    this.#delete(database, number);
+  }
+
+  #delete(database: Database, number: number): void {
+    const { contents } = database;
+    const { entries } = contents;
+    const key = entries.key(number);
+    contents.created.delete(number);
+    contents.count(-1, entries.deadline(number) === NO_DEADLINE ? 0 : -1);
+    this.#die(contents, number);
+    this.#log.delete(contents, number);
     this.#changed(database, key);
   }
 
-  /** Gives a key a deadline in wall-clock milliseconds, or takes it (NO_DEADLINE). */
-  setDeadline(entry: Entry, deadline: number): void {
-    this.#setDeadline(entry, deadline);
-    this.#changed(entry.database, entry.key);
+  /** Leaves of an entry that it was there. */
+  #die({ entries }: Contents, number: number): void {
+    entries.native(number)?.dispose();
+    entries.dropValue(number);
+    entries.setFlags(number, entries.flags(number) | FLAG.DEAD);
   }
 
-  #setDeadline(entry: Entry, deadline: number): void {
-    const was = entry.volatile ? 1 : 0;
-    entry.deadline = deadline;
-    entry.database.count(0, (entry.volatile ? 1 : 0) - was);
-    this.#log.deadline(entry);
+  /** Gives a key a deadline in wall-clock milliseconds, or takes it (NO_DEADLINE). */
+  setDeadline({ database, number }: Entry, deadline: number): void {
+    this.#setDeadline(database, number, deadline);
+    this.#changed(database, database.contents.entries.key(number));
+  }
+
+  #setDeadline({ contents }: Database, number: number, deadline: number): void {
+    const { entries } = contents;
+    const before = entries.deadline(number) === NO_DEADLINE ? 0 : 1;
+    entries.setDeadline(number, deadline);
+    contents.count(0, (deadline === NO_DEADLINE ? 0 : 1) - before);
+    this.#log.deadline(contents, number);
   }
 
   /** Takes a key's deadline away. */
@@ -180,46 +281,56 @@ export class Keyspace {
   }
 
   /** RENAME and MOVE: gives an entry another name, in a database where that name must not exist. */
-  rename(entry: Entry, database: Database, key: string): void {
-    const from = { database: entry.database, key: entry.key };
-    const volatileKeys = entry.volatile ? 1 : 0;
-    const tombstone = new Entry(entry.id, from.database, from.key, NO_DEADLINE, undefined, this.now);
-    tombstone.alive = false;
-    from.database.entries.set(from.key, tombstone);
-    from.database.created.delete(from.key);
-    from.database.count(-1, -volatileKeys);
-    this.#log.vacate(tombstone);
-    entry.database = database;
-    entry.key = key;
-    this.#place(entry);
-    database.count(1, volatileKeys);
-    this.#log.rekey(entry);
-    this.watches.touch(from.database.number, from.key);
-    this.#changed(database, key);
+  rename({ database: from, number: old }: Entry, to: Database, key: string): void {
+    const source = from.contents;
+    const oldKey = source.entries.key(old);
+    const deadline = source.entries.deadline(old);
+    const volatileKeys = deadline === NO_DEADLINE ? 0 : 1;
+    source.created.delete(old);
+    source.count(-1, -volatileKeys);
+    const number = this.#place(to, key, source.entries.id(old));
+    const target = to.contents;
+    target.entries.setDeadline(number, deadline);
+    target.count(1, volatileKeys);
+    this.#moveValue(source, old, target, number);
+    this.#log.vacate(source, old);
+    this.#log.rekey(target, number);
+    this.watches.touch(from.number, oldKey);
+    this.#changed(to, key);
+  }
+
+  #moveValue(source: Contents, old: number, target: Contents, number: number): void {
+    const { entries } = source;
+    const bitmap = entries.native(old);
+    if (bitmap !== undefined) {
+      target.entries.setNative(number, bitmap);
+    } else if (entries.valueKind(old) === VALUE.SMALL) {
+      const start = entries.smallStart(old);
+      target.entries.setSmall(number, entries.smallWords(old).slice(start, start + entries.count(old)));
+    }
+    target.entries.setByteLength(number, entries.byteLength(old));
+    this.#log.moveValue(source, old, target, number);
+    entries.dropValue(old);
+    entries.setFlags(old, entries.flags(old) | FLAG.DEAD);
   }
 
   /** COPY: adds a key with the value and the deadline of `entry`, where none exists. */
   copy(entry: Entry, database: Database, key: string): void {
+    const { deadline } = entry;
     const copy = this.create(database, key, this.bitmap(entry).clone());
-    if (entry.volatile) this.#setDeadline(copy, entry.deadline);
+    if (deadline !== NO_DEADLINE) this.#setDeadline(database, copy.number, deadline);
   }
 
-  /** FLUSHDB. The rows in the file are the writer's work; here the database only gets an empty slot. */
+  /** FLUSHDB. The rows in the file are the writer's work; here the database only gets empty contents. */
   flush(database: Database): void {
     this.watches.touchAll(database.number, (key) => this.lookup(database, key) !== undefined);
-    if (database.size === 0) return;
-    this.changes += database.size;
-    for (const entry of database.entries.values()) {
-      entry.alive = false;
-      entry.bitmap?.dispose();
-      entry.bitmap = undefined;
-    }
-    this.#log.dropSlot(database.slot);
-    database.slot = this.#nextSlot++;
-    database.entries = new Map();
-    database.created = new Map();
-    this.#sweep = undefined;
-    database.count(-database.size, -database.volatileSize);
+    const old = database.contents;
+    if (old.size === 0) return;
+    this.changes += old.size;
+    this.#log.dropSlot(old.slot);
+    database.contents = new Contents({ slot: this.#nextSlot++, keys: 0, volatileKeys: 0 }, this.#seed());
+    database.contents.changed = true;
+    this.residency.drop(old);
   }
 
   /** SWAPDB: what is in one database is in the other. */
@@ -228,20 +339,12 @@ export class Keyspace {
     const existsInEither = (key: string) => this.lookup(a, key) !== undefined || this.lookup(b, key) !== undefined;
     this.watches.touchAll(a.number, existsInEither);
     this.watches.touchAll(b.number, existsInEither);
-    const contents = ({ slot, size, volatileSize, entries, created }: Database) => ({
-      slot,
-      size,
-      volatileSize,
-      entries,
-      created,
-    });
-    const ofA = contents(a);
-    Object.assign(a, contents(b));
-    Object.assign(b, ofA);
+    const { contents } = a;
+    a.contents = b.contents;
+    b.contents = contents;
     for (const database of [a, b]) {
-      for (const entry of database.entries.values()) entry.database = database;
-      database.changed = true;
-      this.#log.database(database);
+      database.contents.changed = true;
+      this.#logDatabase(database);
     }
     this.changes++;
   }
@@ -254,10 +357,10 @@ export class Keyspace {
   // --- expiring: the only place where a key dies of its deadline
 
   /** Deletes the entry if its deadline has passed (Redis: strictly passed), and says whether it did. */
-  #expire(entry: Entry): boolean {
-    if (this.now <= entry.deadline) return false;
+  #expire(database: Database, number: number): boolean {
+    if (this.now <= database.contents.entries.deadline(number)) return false;
     this.expiredKeys++;
-    this.delete(entry);
+    this.#delete(database, number);
     return true;
   }
 
@@ -279,11 +382,12 @@ export class Keyspace {
   }
 
   #expireStored(stored: StoredKey): void {
-    const database = this.databases.find(({ slot }) => slot === stored.slot);
+    const database = this.databases.find(({ contents }) => contents.slot === stored.slot);
     if (database === undefined) return;
-    const known = database.entries.get(stored.key);
-    if (known === undefined) this.#expire(this.#adopt(database, stored));
-    else if (known.alive) this.#expire(known);
+    const { entries } = database.contents;
+    const known = entries.findKey(stored.key);
+    if (known === NO_ENTRY) this.#expire(database, this.#adopt(database, stored));
+    else if ((entries.flags(known) & FLAG.DEAD) === 0) this.#expire(database, known);
   }
 
   // --- listing
@@ -291,31 +395,23 @@ export class Keyspace {
   /** All keys of a database that match, in no order. */
   keys(database: Database, matches: (key: string) => boolean): string[] {
     const keys: string[] = [];
-    for (const stored of this.#walk(database)) {
-      if (matches(stored.key) && this.#isListed(database, stored)) keys.push(stored.key);
-    }
-    for (const entry of database.created.values()) {
-      if (matches(entry.key) && this.now <= entry.deadline) keys.push(entry.key);
-    }
+    for (const page of this.keyPages(database, matches)) for (const key of page) keys.push(key);
     return keys;
   }
 
-  *#walk(database: Database): Generator<StoredKey, void> {
-    let hash = 0;
-    for (;;) {
-      const rows = this.#storage.page(database.slot, hash, WALK_ROWS);
-      yield* rows;
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < WALK_ROWS) return;
-      hash = last.hash + 1;
+  /**
+   * The same a page at a time. Between two pages commands may run: keys that they add or delete may be in a later page or not,
+   * all others are in one.
+   */
+  *keyPages(database: Database, matches: (key: string) => boolean): Generator<string[], void> {
+    for (let cursor = 0; ; ) {
+      const page = this.#page(database, cursor, WALK_ROWS);
+      const keys: string[] = [];
+      for (const { key, isLive } of page.keys) if (isLive && matches(key)) keys.push(key);
+      yield keys;
+      if (page.cursor === 0) return;
+      cursor = page.cursor;
     }
-  }
-
-  /** Whether a row of the file is a key of this moment. Keys that are not in the file yet are in `created`. */
-  #isListed(database: Database, stored: StoredKey): boolean {
-    const known = database.entries.get(stored.key);
-    if (known === undefined) return this.now <= stored.deadline;
-    return known.alive && known.createdIn === CLEAN && this.now <= known.deadline;
   }
 
   /**
@@ -324,31 +420,48 @@ export class Keyspace {
    * given, and the expired ones among them die (Redis does not look at the deadline of the others).
    */
   scan(database: Database, cursor: number, count: number, matches = (_key: string) => true): ScanPage {
-    const rows = this.#storage.page(database.slot, cursor, count);
-    const last = rows.at(-1);
-    const end = last === undefined || rows.length < count ? HASH_MAX : last.hash;
-    const page: { hash: number; key: string }[] = [];
+    const page = this.#page(database, cursor, count);
+    const keys: string[] = [];
+    for (const { key, isLive, stored, entry } of page.keys) {
+      if (!matches(key)) continue;
+      if (isLive) keys.push(key);
+      else if (stored !== undefined) this.#expireStored(stored);
+      // It may have died just now, as a row of the file.
+      else if (entry !== undefined && (database.contents.entries.flags(entry) & FLAG.DEAD) === 0) {
+        this.#expire(database, entry);
+      }
+    }
+    return { cursor: page.cursor, keys };
+  }
+
+  /** About `count` keys from the hash `cursor` on, those of the file and those that are not in it yet, with what is known of them. */
+  #page(database: Database, cursor: number, count: number): { cursor: number; keys: ListedKey[] } {
+    const { contents } = database;
+    const rows = this.#storage.page(contents.slot, cursor, count);
+    const lastRow = rows.length < count ? HASH_MAX : (rows.at(-1)?.hash ?? HASH_MAX);
+    const created = contents.created.page(cursor, lastRow, count);
+    const keys: ListedKey[] = [];
     for (const stored of rows) {
-      if (this.#isListed(database, stored)) page.push(stored);
-      else if (matches(stored.key)) this.#expireStored(stored);
+      if (stored.hash > created.last) break;
+      keys.push({ hash: stored.hash, key: stored.key, isLive: this.#isListed(contents, stored), stored });
     }
-    for (const entry of database.created.values()) {
-      const hash = keyHash(entry.key);
-      if (hash < cursor || hash > end || (matches(entry.key) && this.#expire(entry))) continue;
-      page.push({ hash, key: entry.key });
+    for (const { entry, hash, key } of created.keys) {
+      keys.push({ hash, key, isLive: this.now <= contents.entries.deadline(entry), entry });
     }
-    page.sort((a, b) => a.hash - b.hash);
-    let length = Math.min(count, page.length);
+    if (created.keys.length > 0) keys.sort((a, b) => a.hash - b.hash);
+    let length = Math.min(count, keys.length);
     // Keys of one hash are never torn apart: the cursor could not say where.
-    while (length > 0 && length < page.length && page[length]?.hash === page[length - 1]?.hash) length++;
-    const rest = length < page.length ? (page[length - 1] as { hash: number }).hash : end;
-    return {
-      cursor: rest >= HASH_MAX ? 0 : rest + 1,
-      keys: page
-        .slice(0, length)
-        .map(({ key }) => key)
-        .filter(matches),
-    };
+    while (length > 0 && length < keys.length && keys[length]?.hash === keys[length - 1]?.hash) length++;
+    const end = length < keys.length ? (keys[length - 1] as ListedKey).hash : created.last;
+    return { cursor: end >= HASH_MAX ? 0 : end + 1, keys: keys.slice(0, length) };
+  }
+
+  /** Whether a row of the file is a key of this moment. Keys that are not in the file yet are in `created`. */
+  #isListed({ entries }: Contents, stored: StoredKey): boolean {
+    const known = entries.findKey(stored.key);
+    if (known === NO_ENTRY) return this.now <= stored.deadline;
+    if ((entries.flags(known) & FLAG.DEAD) !== 0 || entries.createdIn(known) > this.#committedBatch) return false;
+    return this.now <= entries.deadline(known);
   }
 
   /** RANDOMKEY: a key, by a throw of the hash; undefined when there is none. Not every key is equally likely. */
@@ -365,75 +478,67 @@ export class Keyspace {
     return undefined;
   }
 
-  // --- memory and the storage
-
-  /** Keys in memory, tombstones not counted out: they leave with the next commit. */
-  get residentKeys(): number {
-    return this.databases.reduce((sum, { entries }) => sum + entries.size, 0);
-  }
-
-  /** Bytes that all bitmaps in memory take, as the allocator counts them. */
-  get bitmapBytes(): number {
-    return Bitmap.usedBytes();
-  }
+  // --- the storage
 
   /** Whether there is anything to commit. */
   get isDirty(): boolean {
     return !this.#log.isEmpty;
   }
 
+  /** Bytes that the next batch will have, and how many values it names. */
+  get logBytes(): number {
+    return this.#log.byteLength;
+  }
+
+  get logEntries(): number {
+    return this.#log.valuedEntries;
+  }
+
   /** Takes what has changed since the last call, to be committed. Never called inside a command or a transaction. */
   takeBatch(): Batch {
     for (const database of this.databases) {
-      if (!database.changed) continue;
-      database.changed = false;
-      this.#log.database(database);
+      if (!database.contents.changed) continue;
+      database.contents.changed = false;
+      this.#logDatabase(database);
     }
-    const { batch, touched } = this.#log.take();
-    this.#inFlight.set(batch.number, touched);
-    return batch;
+    return this.#log.take();
   }
 
-  /** The storage has committed a batch: what it touched and was not changed since is clean, and tombstones can go. */
+  #logDatabase({ number, contents: { slot, size, volatileSize } }: Database): void {
+    this.#log.database({ number, slot, keys: size, volatileKeys: volatileSize });
+  }
+
+  /** The storage has committed a batch. */
   committed(batch: Batch): void {
-    const touched = this.#inFlight.get(batch.number) ?? [];
-    this.#inFlight.delete(batch.number);
-    for (const entry of touched) {
-      const { database, key } = entry;
-      if (entry.createdIn === batch.number) {
-        entry.createdIn = CLEAN;
-        if (database.created.get(key) === entry) database.created.delete(key);
-      }
-      if (entry.batch !== batch.number) continue;
-      entry.batch = CLEAN;
-      if (!entry.alive && database.entries.get(key) === entry) database.entries.delete(key);
-    }
+    this.#committedBatch = batch.number;
+    for (const { contents } of this.databases) contents.created.committed(batch.number);
   }
 
-  /** Lets clean keys go that nobody used for IDLE_MS. Goes over a part of the entries, for at most CRON_BUDGET_MS. */
-  sweepIdle(): void {
-    const end = performance.now() + CRON_BUDGET_MS;
-    const oldest = this.#clock.now() - IDLE_MS;
-    this.#sweep ??= this.#allEntries();
-    do {
-      for (let i = 0; i < IDLE_BATCH_ENTRIES; i++) {
-        const { value: entry, done } = this.#sweep.next();
-        if (done === true) {
-          this.#sweep = undefined;
-          return;
-        }
-        if (entry.alive && entry.batch === CLEAN && entry.lastUse < oldest) this.#forget(entry);
-      }
-    } while (performance.now() < end);
+  /** Reading the storage gives all that the batches up to this one changed: what they touched need not be in memory any more. */
+  settled(batch: number): void {
+    this.residency.settled(batch);
   }
+}
 
-  *#allEntries(): Generator<Entry, void> {
-    for (const database of this.databases) yield* database.entries.values();
-  }
+/** A key as a listing finds it: in the file (`stored`), or in memory only (`entry`). */
+interface ListedKey {
+  hash: number;
+  key: string;
+  /** Exists, and its deadline has not passed. */
+  isLive: boolean;
+  stored?: StoredKey;
+  entry?: number;
+}
 
-  #forget(entry: Entry): void {
-    entry.bitmap?.dispose();
-    entry.bitmap = undefined;
-    entry.database.entries.delete(entry.key);
-  }
+function setSmallBit({ entries }: Contents, number: number, offset: number, bit: Bit): Bit {
+  if (bit === 1) return entries.smallAdd(number, offset) ? 0 : 1;
+  return entries.smallDelete(number, offset) ? 1 : 0;
+}
+
+/** Makes a small value long enough to hold `offset`, and says whether it was shorter. */
+function lengthen({ entries }: Contents, number: number, offset: number): boolean {
+  const byteLength = Math.floor(offset / 8) + 1;
+  if (byteLength <= entries.byteLength(number)) return false;
+  entries.setByteLength(number, byteLength);
+  return true;
 }

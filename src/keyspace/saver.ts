@@ -1,76 +1,191 @@
 /**
- * Brings the change log to the storage: one batch at a time, at most FLUSH_INTERVAL_MS after the first change in it.
- * While the storage can't write, it knows the reason, and commands that write are refused.
+ * Brings the change log to the storage, in batches: at most FLUSH_INTERVAL_MS after the first change in it, sooner when the batch
+ * has grown large, at once when somebody waits for the commit. While the storage can't write, it knows the reason, and commands
+ * that write are refused; while it can't keep up, those who write are made to wait.
  */
+import { createHistogram } from "node:perf_hooks";
 import type { Clock } from "../clock.js";
-import { FLUSH_INTERVAL_MS } from "../config.js";
+import { COMMIT_AGE_MS_MAX, FLUSH_BYTES, FLUSH_ENTRIES, FLUSH_INTERVAL_MS } from "../config.js";
 import type { Keyspace } from "./keyspace.js";
 import type { Storage } from "./storage.js";
+
+const NS_PER_MS = 1e6;
+
+/** Somebody who waits until `keyspace.changes` as of his call are committed. */
+interface Waiter {
+  changes: number;
+  resolve: () => void;
+}
 
 export class Saver {
   /** When the last commit was done, in wall-clock milliseconds; the start at first. */
   lastSaveMs: number;
-  /** How long the last one took, in milliseconds. */
+  /** How long the last one took, and the longest since the start, in milliseconds. */
   lastSaveTookMs = 0;
-  /** `keyspace.changes` as of the last batch that was committed. */
+  longestSaveMs = 0;
+  commits = 0;
+  /** How long handing over a batch, and being told of its commit, keep the event loop, in nanoseconds each time. */
+  readonly stalls = createHistogram();
+  /** `keyspace.changes` as of the last batch that was committed, and as of the last that would survive a loss of power. */
   savedChanges = 0;
+  syncedChanges = 0;
   /** Why the storage can't write at present. Nothing is lost by it: what it holds is tried again and again. */
   failure: string | undefined;
+  /** Bytes of uncommitted changes above which those who write wait. */
+  bufferBytesMax: number;
   readonly #clock: Clock;
   readonly #keyspace: Keyspace;
   readonly #storage: Storage;
-  readonly #waiting = new Set<(reason: Error) => void>();
-  #running: Promise<void> | undefined;
+  readonly #failing = new Set<(reason: Error) => void>();
+  #waiters: Waiter[] = [];
+  #slowed: (() => void)[] = [];
+  /** Batches that the storage has, with their bytes and when the first change in them was made. */
+  readonly #inFlight: { bytes: number; sinceMs: number }[] = [];
+  #inFlightBytes = 0;
+  /** When the oldest change that is in no batch yet was noticed. */
+  #dirtySinceMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isScheduled = false;
+  #isSettling = false;
+  #isStarted = false;
 
-  constructor(keyspace: Keyspace, storage: Storage, clock: Clock) {
+  constructor(keyspace: Keyspace, storage: Storage, clock: Clock, bufferBytesMax = Number.POSITIVE_INFINITY) {
     this.#clock = clock;
     this.lastSaveMs = clock.now();
     this.#keyspace = keyspace;
     this.#storage = storage;
+    this.bufferBytesMax = bufferBytesMax;
   }
 
-  /** Begins to flush by itself. A commit that took longer than the interval is followed by the next at once. */
-  start(delayMs = FLUSH_INTERVAL_MS): void {
-    this.#timer = setTimeout(() => void this.#flushAndGoOn(), delayMs);
+  /** Begins to flush by itself. */
+  start(): void {
+    this.#isStarted = true;
+    this.noticeChanges();
+    // What was noticed before has no timer yet.
+    if (this.#dirtySinceMs !== undefined) this.#setTimer();
   }
 
   stop(): void {
+    this.#isStarted = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   get isSaving(): boolean {
-    return this.#running !== undefined;
+    return this.#inFlight.length > 0;
   }
 
-  /** Begins to commit what has changed, unless a commit is under way already: then the next one will. */
+  /** Bytes of changes that are not committed. */
+  get bufferBytes(): number {
+    return this.#inFlightBytes + this.#keyspace.logBytes;
+  }
+
+  /** Age of the oldest change that is not committed, in milliseconds; 0 when there is none. */
+  get oldestChangeMs(): number {
+    const since = this.#inFlight[0]?.sinceMs ?? this.#dirtySinceMs;
+    return since === undefined ? 0 : performance.now() - since;
+  }
+
+  /**
+   * Whether those who write must wait: too much is uncommitted, or it is so for too long, or memory is full of it. While the
+   * storage fails they are refused instead.
+   */
+  get isBehind(): boolean {
+    if (this.failure !== undefined) return false;
+    if (this.bufferBytes > this.bufferBytesMax || this.oldestChangeMs > COMMIT_AGE_MS_MAX) return true;
+    return this.#keyspace.residency.isStuck;
+  }
+
+  /** To be called after commands have run: sees to it that what they changed is flushed in time. Cheap. */
+  noticeChanges(): void {
+    if (this.#keyspace.residency.isStuck && !this.#isSettling) this.#settleSoon();
+    if (!this.#keyspace.isDirty) return;
+    if (this.#keyspace.logBytes >= FLUSH_BYTES || this.#keyspace.logEntries >= FLUSH_ENTRIES) this.#schedule();
+    if (this.#dirtySinceMs !== undefined) return;
+    this.#dirtySinceMs = performance.now();
+    if (this.#isStarted) this.#setTimer();
+  }
+
+  /** What is in memory only must get to where it can be read from, so that it need not be in memory. */
+  #settleSoon(): void {
+    this.#isSettling = true;
+    this.#flush();
+    this.#storage.settleSoon();
+  }
+
+  /** The storage has settled something. */
+  settled(): void {
+    this.#isSettling = false;
+    if (!this.isBehind) this.#resumeSlowed();
+  }
+
+  #setTimer(): void {
+    this.#timer ??= setTimeout(() => this.#flush(), FLUSH_INTERVAL_MS);
+  }
+
+  /** Resolves when `isBehind` is over, or may be. */
+  caughtUp(): Promise<void> {
+    return new Promise((resolve) => this.#slowed.push(resolve));
+  }
+
+  /** Begins to commit what has changed. */
   saveSoon(): void {
-    // Not now: BGSAVE may stand inside a transaction, which one batch must hold whole.
-    queueMicrotask(() => {
-      if (this.#running === undefined) this.#commitAll().catch(() => {});
+    this.noticeChanges();
+    this.#schedule();
+  }
+
+  /** As `committed`, or when the storage can't write. */
+  committedOrFailed(): Promise<void> {
+    if (this.failure !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#failing.delete(done);
+        resolve();
+      };
+      this.#failing.add(done);
+      void this.committed().then(done);
     });
   }
 
-  /** Resolves when everything that has changed until now is committed. Rejects when the storage can't, and goes on trying. */
+  /** Resolves when everything that has changed until now is committed, however long that takes. */
+  committed(): Promise<void> {
+    const { changes } = this.#keyspace;
+    if (this.savedChanges >= changes && !this.#keyspace.isDirty) return Promise.resolve();
+    this.saveSoon();
+    return new Promise((resolve) => this.#waiters.push({ changes, resolve }));
+  }
+
+  /**
+   * Resolves when everything that has changed until now is committed and would survive a loss of power. Rejects when the
+   * storage can't write; it goes on trying.
+   */
   async save(): Promise<void> {
     if (this.failure !== undefined) throw new Error(this.failure);
     let fail: (reason: Error) => void = () => {};
     const failed = new Promise<never>((_resolve, reject) => {
       fail = reject;
     });
-    this.#waiting.add(fail);
+    this.#failing.add(fail);
     try {
-      await Promise.race([this.#commitAll(), failed]);
+      await Promise.race([this.synced(), failed]);
     } finally {
-      this.#waiting.delete(fail);
+      this.#failing.delete(fail);
     }
+  }
+
+  /** As `committed`, and then would survive a loss of power. */
+  async synced(): Promise<void> {
+    await this.committed();
+    const { savedChanges } = this;
+    await this.#storage.sync();
+    this.syncedChanges = Math.max(this.syncedChanges, savedChanges);
   }
 
   /** The storage says that a commit failed. */
   failed(reason: string): void {
     this.failure = reason;
-    for (const fail of this.#waiting) fail(new Error(reason));
+    for (const fail of this.#failing) fail(new Error(reason));
+    this.#resumeSlowed();
   }
 
   /** The storage says that a commit succeeded. */
@@ -78,40 +193,67 @@ export class Saver {
     this.failure = undefined;
   }
 
-  async #flushAndGoOn(): Promise<void> {
-    const begun = performance.now();
-    try {
-      await this.#commitAll();
-    } catch {
-      // A storage that died has ended the server; a commit that failed has said so through `failed`.
-    }
-    if (this.#timer !== undefined) this.start(Math.max(FLUSH_INTERVAL_MS - (performance.now() - begun), 0));
+  /** Not now: one batch must hold a transaction whole, and should hold what other clients of this turn write. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#flush();
+    });
   }
 
-  async #commitAll(): Promise<void> {
-    // The batch in flight may not hold the newest changes: wait for it, and then for one that holds what has changed by now.
-    const { changes } = this.#keyspace;
-    while (this.#running !== undefined) {
-      await this.#running;
-      if (this.savedChanges >= changes) return;
-    }
+  /** Hands what has changed to the storage, unless that has a batch already and there is no hurry. */
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (!this.#keyspace.isDirty) return;
-    this.#running = this.#commit();
-    try {
-      await this.#running;
-    } finally {
-      this.#running = undefined;
-    }
+    const isLarge = this.#keyspace.logBytes >= FLUSH_BYTES || this.#keyspace.logEntries >= FLUSH_ENTRIES;
+    // Whoever ends the commit under way begins the next.
+    if (this.#inFlight.length > 0 && !isLarge) return;
+    const { changes } = this.#keyspace;
+    const begunMs = performance.now();
+    const batch = this.#keyspace.takeBatch();
+    const flight = { bytes: batch.words.byteLength, sinceMs: this.#dirtySinceMs ?? begunMs };
+    this.#dirtySinceMs = undefined;
+    this.#inFlight.push(flight);
+    this.#inFlightBytes += flight.bytes;
+    const written = this.#storage.write(batch);
+    this.#stalledSince(begunMs);
+    written.then(
+      () => {
+        const committedMs = performance.now();
+        this.#inFlight.shift();
+        this.#inFlightBytes -= flight.bytes;
+        this.#keyspace.committed(batch);
+        this.#committed(changes, committedMs - begunMs);
+        this.#stalledSince(committedMs);
+      },
+      // A storage that died has ended the server; a commit that failed has said so through `failed`.
+      () => {},
+    );
   }
 
-  async #commit(): Promise<void> {
-    const begun = performance.now();
-    const { changes } = this.#keyspace;
-    const batch = this.#keyspace.takeBatch();
-    await this.#storage.write(batch);
-    this.#keyspace.committed(batch);
+  #stalledSince(beginMs: number): void {
+    this.stalls.record(Math.max(Math.round((performance.now() - beginMs) * NS_PER_MS), 1));
+  }
+
+  #committed(changes: number, tookMs: number): void {
     this.savedChanges = changes;
+    if (this.#storage.syncsCommits) this.syncedChanges = changes;
     this.lastSaveMs = this.#clock.now();
-    this.lastSaveTookMs = performance.now() - begun;
+    this.lastSaveTookMs = tookMs;
+    this.longestSaveMs = Math.max(this.longestSaveMs, tookMs);
+    this.commits++;
+    const waiting = this.#waiters;
+    this.#waiters = waiting.filter((waiter) => waiter.changes > changes);
+    for (const waiter of waiting) if (waiter.changes <= changes) waiter.resolve();
+    if (!this.isBehind) this.#resumeSlowed();
+    // Somebody waits, or the timer found the storage busy.
+    if (this.#waiters.length > 0 || (this.#timer === undefined && this.#dirtySinceMs !== undefined)) this.#schedule();
+  }
+
+  #resumeSlowed(): void {
+    for (const resume of this.#slowed.splice(0)) resume();
   }
 }

@@ -2,6 +2,7 @@
  * What the keyspace asks of a storage. The keyspace declares it and knows no more than this; src/storage implements it.
  * Reads answer at once from what is committed; a write is a whole batch of the change log and takes its time.
  */
+import type { Bitmap } from "./bitmap.js";
 import type { Batch } from "./change-log.js";
 
 /** The deadline of a key that does not expire. */
@@ -23,10 +24,16 @@ export interface StoredKey {
   deadline: number;
 }
 
-export interface StoredValue {
-  byteLength: number;
-  /** Roaring's portable format. */
-  portable: Uint8Array;
+/** Sizes for INFO, in bytes but for `logRows`. */
+export interface StorageFigures {
+  fileBytes: number;
+  /** The write-ahead log beside the file. */
+  walBytes: number;
+  /** Changed bits that are not at their values yet, and the keys that they belong to. */
+  logBytes: number;
+  logRows: number;
+  /** Changed bits that are beside their values and not in them. */
+  deltaBytes: number;
 }
 
 export interface Storage {
@@ -36,8 +43,8 @@ export interface Storage {
   readonly nextId: number;
 
   find(slot: number, key: string): StoredKey | undefined;
-  /** The value of a row that `find` or a listing gave. Throws when it can't be read. */
-  load(id: number): StoredValue;
+  /** The value of a row that `find` or a listing gave. Throws DamagedError when it is not what was written. */
+  load(id: number): Bitmap;
   /**
    * Keys of a slot in the order of their hash, from `hash` on: `limit` of them, and beyond that those with the same hash
    * as the last. Fewer than `limit` means that there are no more.
@@ -46,8 +53,18 @@ export interface Storage {
   /** Up to `limit` keys whose deadline is before `now`, the oldest first, those after `after` in that order. */
   expired(now: number, after: ExpiredCursor, limit: number): StoredKey[];
 
-  /** Commits a batch. Batches are committed in the order of the calls. Resolves after the commit, and only then. */
+  /**
+   * Commits a batch. Batches are committed in the order of the calls. Resolves after the commit, and only then. Until the
+   * storage says that the batch is settled, `load` may give values without the batch's single bits.
+   */
   write(batch: Batch): Promise<void>;
+  readonly figures: StorageFigures;
+  /** Whether what is committed would survive a loss of power without `sync`. */
+  readonly syncsCommits: boolean;
+  /** Resolves when everything that is committed would survive a loss of power. */
+  sync(): Promise<void>;
+  /** Asks that what is committed be settled soon: memory is short. */
+  settleSoon(): void;
 }
 
 export interface ExpiredCursor {

@@ -20,8 +20,12 @@ export class Connection implements Peer {
   readonly #parser: RequestParser;
   /** Shared by all connections: it is empty whenever none of them is running a chunk. */
   readonly #reply: Reply;
-  /** Segments behind a stream that the client has not taken yet. */
+  /** Segments that wait: for the client to take a stream before them, or under `always` for a commit. */
   readonly #unsent: Segment[] = [];
+  /** Under `always`: `changes` of the keyspace when the unsent replies were made, and whether this client made any of them. */
+  #unsentChanges = 0;
+  #hasWritten = false;
+  #isHeld = false;
   #isPaused = false;
   #isEnded = false;
 
@@ -96,12 +100,18 @@ export class Connection implements Peer {
   /** Runs the requests that have arrived, until there is enough to send. Returns whether there may be more of them. */
   #runChunk(): boolean {
     const client = this.#client;
+    const { keyspace, saver } = this.#server;
     try {
       while (!this.#hasEnough()) {
         const argv = this.#parser.next();
         if (argv === undefined) break;
         const { authenticated } = client;
+        const { changes } = keyspace;
         execute(client, argv, this.#reply);
+        if (keyspace.changes !== changes) {
+          this.#hasWritten = true;
+          if (saver.isBehind) client.pending ??= waitFor(saver.caughtUp());
+        }
         if (client.authenticated !== authenticated) this.#parser.limits = limitsOf(client);
         if (client.pending !== undefined) this.#await(client.pending);
         if (client.closing || client.pending !== undefined || this.#isEnded) break;
@@ -114,6 +124,8 @@ export class Connection implements Peer {
     }
     const mayHaveMore = this.#hasEnough();
     this.#unsent.push(...this.#reply.take());
+    this.#unsentChanges = keyspace.changes;
+    saver.noticeChanges();
     return mayHaveMore || this.#unsent.length > 0;
   }
 
@@ -140,6 +152,7 @@ export class Connection implements Peer {
   /** Writes what waits, as long as the client takes it: a stream is pulled no faster than it is read. */
   #send(): void {
     const socket = this.#socket;
+    if (this.#unsent.length > 0 && this.#mustHold()) return;
     for (let segment = this.#unsent[0]; segment !== undefined && !this.#isEnded; segment = this.#unsent[0]) {
       if (segment instanceof Uint8Array) {
         this.#unsent.shift();
@@ -150,6 +163,26 @@ export class Connection implements Peer {
       if (done === true) this.#unsent.shift();
       else if (!this.#write(value) && socket.writableLength > REPLY_PAUSE_BYTES) return;
     }
+  }
+
+  /**
+   * Whether replies may not leave yet: under `always` they wait until what they tell of is committed. What others have written is
+   * waited for too, as in Redis, but not while the disk fails: reading goes on then.
+   */
+  #mustHold(): boolean {
+    const { saver, settings } = this.#server;
+    if (this.#isHeld) return true;
+    if (settings.appendfsync !== "always" || saver.savedChanges >= this.#unsentChanges) {
+      this.#hasWritten = false;
+      return false;
+    }
+    if (!this.#hasWritten && saver.failure !== undefined) return false;
+    this.#isHeld = true;
+    void (this.#hasWritten ? saver.committed() : saver.committedOrFailed()).then(() => {
+      this.#isHeld = false;
+      this.#advance();
+    });
+    return true;
   }
 
   #write(bytes: Uint8Array): boolean {
@@ -178,6 +211,11 @@ export class Connection implements Peer {
     this.#unsent.length = 0;
     this.#server.log.verbose(`client ${this.#client.id} left`);
   }
+}
+
+/** A command that has replied, and whose client may not go on before something else is done. */
+function waitFor(until: Promise<void>): Pending {
+  return { until, done: () => {}, failed: () => {} };
 }
 
 function limitsOf(client: Client) {

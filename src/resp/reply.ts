@@ -173,6 +173,11 @@ export class Reply {
     return this.#size;
   }
 
+  /** Replies that are encoded already, pulled as a stream is. */
+  encoded(slices: Iterator<Uint8Array>): void {
+    this.#streams.push({ position: this.#size, slices });
+  }
+
   /** Takes back what was written since `mark`; streams are closed unpulled. */
   rewind(mark: Mark): void {
     // A stream stands behind its own header, so one begun after the mark is always past it.

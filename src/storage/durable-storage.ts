@@ -13,10 +13,14 @@ export interface DurableStorage extends Storage {
 
 /** What a storage tells of itself. */
 export interface StorageEvents {
+  /** Reading finds everything that the batches up to this one have changed. */
+  onSettled(batch: number): void;
   /** A commit failed. It is tried again until it succeeds. */
   onWriteFailed(reason: string): void;
-  /** A commit succeeded. */
+  /** A commit succeeded, or what had failed. */
   onWritten(): void;
+  /** Something the operator should know, one line. */
+  onWarning(message: string): void;
   /** It can't write any more at all. */
   onDied(error: Error): void;
 }

@@ -4,26 +4,45 @@
  */
 import { MEMORY_DB, READER_CACHE_KIB } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
-import { Applier } from "./applier.js";
+import type { StorageFigures } from "../keyspace/storage.js";
 import { backup } from "./backup.js";
-import type { DurableStorage } from "./durable-storage.js";
+import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import { Reader } from "./reader.js";
 import { type Connection, connect, createSchema } from "./schema.js";
+import { Writer } from "./writer.js";
 
 export class MemoryStorage extends Reader implements DurableStorage {
   readonly #connection: Connection;
-  readonly #applier: Applier;
+  readonly #writer: Writer;
+  readonly #events: StorageEvents;
+  #timer: NodeJS.Timeout | undefined;
+  #settledReported = 0;
 
-  constructor() {
+  constructor(events: StorageEvents) {
     const connection = connect(MEMORY_DB, READER_CACHE_KIB);
     createSchema(connection);
     super(connection);
     this.#connection = connection;
-    this.#applier = new Applier(connection);
+    this.#events = events;
+    this.#writer = new Writer(connection, (message) => events.onWarning(message));
+  }
+
+  get figures(): StorageFigures {
+    return { ...this.#writer.figures, walBytes: 0, fileBytes: 0 };
   }
 
   async write(batch: Batch): Promise<void> {
-    this.#applier.apply(batch);
+    this.#writer.flush(batch);
+    this.#schedule();
+  }
+
+  readonly syncsCommits = false;
+
+  async sync(): Promise<void> {}
+
+  settleSoon(): void {
+    this.#writer.settleSoon();
+    this.#schedule();
   }
 
   setAppendfsync(): void {}
@@ -33,6 +52,21 @@ export class MemoryStorage extends Reader implements DurableStorage {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#timer);
     this.#connection.close();
+  }
+
+  #schedule(): void {
+    if (this.#writer.settledBatch !== this.#settledReported) {
+      this.#settledReported = this.#writer.settledBatch;
+      this.#events.onSettled(this.#settledReported);
+    }
+    clearTimeout(this.#timer);
+    const { dueInMs } = this.#writer;
+    if (dueInMs === undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#writer.step();
+      this.#schedule();
+    }, dueInMs);
   }
 }

@@ -1,4 +1,5 @@
 /** What the server's thread and the storage's threads say to each other. Only plain data crosses. */
+import type { WriterFigures } from "./writer.js";
 
 export interface WriterData {
   path: string;
@@ -7,16 +8,27 @@ export interface WriterData {
 }
 
 export interface WriterRequest {
-  /** A batch's number and its words, whose buffer is handed over; or the request to change `synchronous`. */
+  /** A batch's number and its words, whose buffer is handed over. */
   batch?: { number: number; words: Uint32Array };
+  /** The request to change `synchronous`. */
   synchronous?: WriterData["synchronous"];
+  /** Force what is committed to the disk; the number comes back. */
+  sync?: number;
+  /** Bring the log home soon. */
+  settle?: true;
   close?: true;
 }
 
 export type WriterReport =
-  | { kind: "committed"; number: number }
-  /** The commit failed and is tried again. */
-  | { kind: "failed"; number: number; reason: string }
+  | { kind: "committed"; number: number; figures: WriterFigures }
+  /** The file's tables hold everything up to this batch. */
+  | { kind: "settled"; number: number; figures: WriterFigures }
+  /** A commit, or a slice of the writer's own work, failed and is tried again. */
+  | { kind: "failed"; reason: string }
+  /** Nothing fails any more. */
+  | { kind: "recovered" }
+  | { kind: "synced"; number: number }
+  | { kind: "warning"; message: string }
   | { kind: "closed" };
 
 export interface BackupData {

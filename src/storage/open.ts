@@ -1,17 +1,19 @@
 /** Opens the storage that `--db` names, and refuses what it must not touch. */
-import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type AppendFsync, MEMORY_DB, READER_CACHE_KIB, WRITER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import { lockFile } from "./lock.js";
 import { MemoryStorage } from "./memory-storage.js";
-import { type Connection, checkFile, checkSchemaVersion, connect, createSchema } from "./schema.js";
+import { migrate } from "./migrate.js";
+import { checkFile, checkSchemaVersion, connect, createSchema } from "./schema.js";
 import { SqliteStorage } from "./sqlite-storage.js";
+import { sync } from "./sync.js";
 
 /** Throws StartError, with one line for the operator, when `path` can't or must not be used. */
 export function openStorage(path: string, appendfsync: AppendFsync, events: StorageEvents): DurableStorage {
-  if (path === MEMORY_DB) return new MemoryStorage();
+  if (path === MEMORY_DB) return new MemoryStorage(events);
   const folder = dirname(resolve(path));
   try {
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
@@ -32,17 +34,35 @@ export function openStorage(path: string, appendfsync: AppendFsync, events: Stor
   }
 }
 
-/** Makes the schema where there is none, and puts the file into WAL mode. */
+/** Makes the file where there is none, and brings an older one forward. */
 function prepare(path: string): void {
-  const isNew = !existsSync(path) || statSync(path).size === 0;
-  if (!isNew) checkVersion(path);
+  if (!existsSync(path) || statSync(path).size === 0) return create(path);
+  checkVersion(path);
   const connection = connect(path, WRITER_CACHE_KIB);
   try {
-    if (isNew || isEmpty(connection)) createSchema(connection);
+    connection.pragma("journal_mode = WAL");
+    migrate(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/** Makes an empty database under another name and renames it, so that the file is whole whenever the power fails. */
+function create(path: string): void {
+  // An empty file may have been put there by a link, which stays one.
+  const file = existsSync(path) ? realpathSync(path) : path;
+  const unfinished = `${file}-new`;
+  for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(`${unfinished}${suffix}`, { force: true });
+  const connection = connect(unfinished, WRITER_CACHE_KIB);
+  try {
+    createSchema(connection);
     connection.pragma("journal_mode = WAL");
   } finally {
     connection.close();
   }
+  sync(unfinished);
+  renameSync(unfinished, file);
+  sync(dirname(file));
 }
 
 /** The version may be newer in the write-ahead log than in the file's header. Reading it so changes neither. */
@@ -53,10 +73,6 @@ function checkVersion(path: string): void {
   } finally {
     connection.close();
   }
-}
-
-function isEmpty(connection: Connection): boolean {
-  return connection.prepare("SELECT 1 FROM sqlite_schema").get() === undefined;
 }
 
 function opening<T>(path: string, open: () => T): T {

@@ -1,14 +1,11 @@
 /** Reads what is committed: the Storage contract's questions as prepared statements. The storages add the writing. */
 import type { Statement } from "better-sqlite3";
+import type { Bitmap } from "../keyspace/bitmap.js";
 import { keyHash } from "../keyspace/hash.js";
-import {
-  type ExpiredCursor,
-  NO_DEADLINE,
-  type StoredDatabase,
-  type StoredKey,
-  type StoredValue,
-} from "../keyspace/storage.js";
+import { type ExpiredCursor, NO_DEADLINE, type StoredDatabase, type StoredKey } from "../keyspace/storage.js";
+import { type Pending, readLog } from "./pending.js";
 import type { Connection } from "./schema.js";
+import { VALUE_ROWS_MAX, Values } from "./values.js";
 
 interface KeyRow {
   id: number;
@@ -25,21 +22,20 @@ export class Reader {
   readonly databases: readonly StoredDatabase[];
   /** An id above every id in the file, as of the opening. */
   readonly nextId: number;
+  readonly #values: Values;
   readonly #find: Statement<[number, number, Buffer], KeyRow>;
-  readonly #load: Statement<[number], { byteLength: number; portable: Buffer }>;
   readonly #page: Statement<[number, number, number], KeyRow>;
   readonly #sameHash: Statement<[number, number], KeyRow>;
   readonly #expired: Statement<{ now: number; deadline: number; id: number; limit: number }, KeyRow>;
+  /** What a crash left in the log, until the writer has brought it home. Later bits are in memory, with their keys. */
+  #leftover: Pending | undefined;
 
   constructor(connection: Connection) {
     this.databases = connection
       .prepare<[], StoredDatabase>("SELECT number, slot, keys, volatile_keys AS volatileKeys FROM databases")
       .all();
-    this.nextId = (connection.prepare<[], { id: number | null }>("SELECT max(id) AS id FROM keys").get()?.id ?? 0) + 1;
+    this.#values = new Values(connection);
     this.#find = connection.prepare(`SELECT ${COLUMNS} FROM keys WHERE slot = ? AND hash = ? AND key = ?`);
-    this.#load = connection.prepare(
-      "SELECT byte_length AS byteLength, portable FROM keys JOIN bitmaps USING (id) WHERE id = ?",
-    );
     this.#page = connection.prepare(`SELECT ${COLUMNS} FROM keys WHERE slot = ? AND hash >= ? ORDER BY hash LIMIT ?`);
     this.#sameHash = connection.prepare(`SELECT ${COLUMNS} FROM keys WHERE slot = ? AND hash = ?`);
     this.#expired = connection.prepare(
@@ -47,6 +43,8 @@ export class Reader {
        WHERE deadline < :now AND (deadline, id) > (:deadline, :id)
        ORDER BY deadline, id LIMIT :limit`,
     );
+    this.#leftover = readLog(connection);
+    this.nextId = [...this.#leftover.rows.keys()].reduce((a, b) => Math.max(a, b), lastId(connection)) + 1;
   }
 
   find(slot: number, key: string): StoredKey | undefined {
@@ -54,10 +52,14 @@ export class Reader {
     return row === undefined ? undefined : storedKey(row);
   }
 
-  load(id: number): StoredValue {
-    const row = this.#load.get(id);
-    if (row === undefined) throw new Error(`the database file has no value for the key with id ${id}`);
-    return row;
+  load(id: number): Bitmap {
+    const bitmap = this.#values.load(id);
+    if (bitmap === undefined) throw new Error(`the database file has no value for the key with id ${id}`);
+    const late = this.#leftover?.rows.get(id);
+    if (late !== undefined) {
+      for (const packed of late.bits) bitmap.setBit(Math.floor(packed / 2), packed % 2 === 1 ? 1 : 0);
+    }
+    return bitmap;
   }
 
   page(slot: number, hash: number, limit: number): StoredKey[] {
@@ -73,6 +75,24 @@ export class Reader {
   expired(now: number, after: ExpiredCursor, limit: number): StoredKey[] {
     return this.#expired.all({ now, deadline: after.deadline, id: after.id, limit }).map(storedKey);
   }
+
+  /** The writer has brought home what the log held when the file was opened. */
+  protected leftoverSettled(): void {
+    this.#leftover = undefined;
+  }
+}
+
+/** The largest id that the file names, in rows that wait for their removal too. */
+function lastId(connection: Connection): number {
+  const numbers = connection
+    .prepare<[], { last: number | null }>(
+      `SELECT max(id) AS last FROM keys
+       UNION ALL SELECT max(id) FROM dropped_values
+       UNION ALL SELECT max(chunk) / ${VALUE_ROWS_MAX} FROM chunks
+       UNION ALL SELECT max(delta) / ${VALUE_ROWS_MAX} FROM deltas`,
+    )
+    .all();
+  return Math.max(0, ...numbers.map(({ last }) => last ?? 0));
 }
 
 function storedKey(row: KeyRow): StoredKey {

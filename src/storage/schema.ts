@@ -12,15 +12,16 @@ export type Connection = Database.Database;
 /** `PRAGMA application_id` of our files: "BMap". */
 export const APPLICATION_ID = 0x424d6170;
 
-/** `PRAGMA user_version`: the newest layout that this code knows. */
-export const SCHEMA_VERSION = 1;
+/** `PRAGMA user_version`: the newest layout that this code knows. Older ones are brought forward by migrate.ts. */
+export const SCHEMA_VERSION = 2;
 
 /**
- * `keys` is small and listed; `bitmaps` holds what may be large and is read by id. `hash` is keyHash(key), which orders
- * SCAN. A key belongs to a slot, and `databases` says which logical database a slot is (FLUSHDB and SWAPDB change that).
- * `deadline` is in milliseconds since the epoch, NULL for never.
+ * `keys` is small and listed; `chunks` and `deltas` hold what may be large (values.ts says how) and are read by id. `hash` is
+ * keyHash(key), which orders SCAN. A key belongs to a slot, and `databases` says which logical database a slot is (FLUSHDB
+ * and SWAPDB change that). `deadline` is in milliseconds since the epoch, NULL for never. `log` holds bits that are not in
+ * chunks or deltas yet; byte_length and cardinality are without them too. What is in `dropped_*` only waits to be removed.
  */
-const SCHEMA = `
+const TABLES = `
   CREATE TABLE databases (
     slot INTEGER PRIMARY KEY,
     number INTEGER NOT NULL UNIQUE,
@@ -34,14 +35,52 @@ const SCHEMA = `
     key BLOB NOT NULL,
     byte_length INTEGER NOT NULL,
     cardinality INTEGER NOT NULL,
-    deadline INTEGER
+    deadline INTEGER,
+    chunk_bytes INTEGER NOT NULL,
+    delta_bytes INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX keys_by_hash ON keys (slot, hash);
   CREATE INDEX keys_by_deadline ON keys (deadline, id) WHERE deadline IS NOT NULL;
-  CREATE TABLE bitmaps (
-    id INTEGER PRIMARY KEY,
-    portable BLOB NOT NULL
+`;
+
+/** What schema 2 has beside the tables of schema 1, for new files and for the migration. */
+export const VALUE_TABLES = `
+  CREATE INDEX keys_with_deltas ON keys (delta_bytes) WHERE delta_bytes > 0;
+  CREATE TABLE chunks (
+    chunk INTEGER PRIMARY KEY,
+    portable BLOB NOT NULL,
+    checksum INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE deltas (
+    delta INTEGER PRIMARY KEY,
+    ones BLOB NOT NULL,
+    zeros BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE log (
+    batch INTEGER PRIMARY KEY,
+    words BLOB NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE dropped_values (id INTEGER PRIMARY KEY) STRICT;
+  CREATE TABLE dropped_slots (slot INTEGER PRIMARY KEY) STRICT;
+`;
+
+/**
+ * For people. `redis_bytes` is what Redis would take for the key: the string, the key, and about 70 bytes of objects and table.
+ */
+export const VIEWS = `
+  CREATE VIEW bitmaps AS
+    SELECT
+      databases.number AS database,
+      CAST(key AS TEXT) AS key,
+      cardinality,
+      byte_length,
+      chunk_bytes + delta_bytes AS disk_bytes,
+      byte_length + length(key) + 70 AS redis_bytes,
+      strftime('%Y-%m-%d %H:%M:%f', deadline / 1000.0, 'unixepoch') AS expires,
+      id
+    FROM keys JOIN databases USING (slot);
 `;
 
 /** Offsets in the header of every SQLite file (SQLite's "Database File Format", 1.3). */
@@ -82,7 +121,7 @@ export function checkSchemaVersion(path: string, version: number): void {
 /** Creates the tables in a new database, in one transaction. */
 export function createSchema(connection: Connection): void {
   connection.transaction(() => {
-    connection.exec(SCHEMA);
+    connection.exec(TABLES + VALUE_TABLES + VIEWS);
     const insert = connection.prepare("INSERT INTO databases (slot, number, keys, volatile_keys) VALUES (?, ?, 0, 0)");
     for (let number = 0; number < DATABASES; number++) insert.run(number, number);
     connection.pragma(`application_id = ${APPLICATION_ID}`);

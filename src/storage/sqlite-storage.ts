@@ -2,26 +2,38 @@
  * The storage on a file: a reader on the server's thread (point look-ups of some ten microseconds) and a writer on a thread of
  * its own, which is the only one that waits for the disk.
  */
+import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import { type AppendFsync, READER_CACHE_KIB } from "../config.js";
+import { type AppendFsync, READER_CACHE_KIB, WRITER_YOUNG_MIB } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
+import type { StorageFigures } from "../keyspace/storage.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import type { BackupData, WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { Reader } from "./reader.js";
 import { type Connection, connect } from "./schema.js";
+import { NO_FIGURES, type WriterFigures } from "./writer.js";
 
-const SYNCHRONOUS = { everysec: "FULL", no: "NORMAL" } as const satisfies Record<
+const SYNCHRONOUS = { always: "FULL", everysec: "FULL", no: "NORMAL" } as const satisfies Record<
   AppendFsync,
   WriterData["synchronous"]
 >;
+
+interface Waiter {
+  resolve: () => void;
+  reject: (error: Error) => void;
+}
 
 export class SqliteStorage extends Reader implements DurableStorage {
   readonly #path: string;
   readonly #lock: Connection;
   readonly #connection: Connection;
   readonly #writer: Worker;
-  readonly #committed = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
+  readonly #committed = new Map<number, Waiter>();
+  readonly #synced = new Map<number, Waiter>();
   readonly #events: StorageEvents;
+  #figures: WriterFigures = NO_FIGURES;
+  #syncNumber = 0;
+  #appendfsync: AppendFsync;
   #closing = false;
   #closed: () => void = () => {};
 
@@ -33,8 +45,12 @@ export class SqliteStorage extends Reader implements DurableStorage {
     this.#path = path;
     this.#lock = lock;
     this.#events = events;
+    this.#appendfsync = appendfsync;
     const workerData: WriterData = { path, synchronous: SYNCHRONOUS[appendfsync] };
-    this.#writer = new Worker(new URL("./writer-worker.js", import.meta.url), { workerData });
+    this.#writer = new Worker(new URL("./writer-worker.js", import.meta.url), {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: WRITER_YOUNG_MIB },
+    });
     this.#writer.on("message", (report: WriterReport) => this.#report(report));
     this.#writer.on("error", (error) => this.#died(error));
     this.#writer.on("exit", () => this.#died(new Error("the writer thread ended")));
@@ -48,8 +64,32 @@ export class SqliteStorage extends Reader implements DurableStorage {
     });
   }
 
+  get syncsCommits(): boolean {
+    return this.#appendfsync !== "no";
+  }
+
+  /** Resolves when all that is committed is on the disk. */
+  sync(): Promise<void> {
+    if (this.syncsCommits) return Promise.resolve();
+    const number = ++this.#syncNumber;
+    return new Promise((resolve, reject) => {
+      this.#synced.set(number, { resolve, reject });
+      this.#ask({ sync: number });
+    });
+  }
+
+  settleSoon(): void {
+    this.#ask({ settle: true });
+  }
+
   setAppendfsync(appendfsync: AppendFsync): void {
+    // What was committed without a sync gets one with the next commit, which covers the whole log.
+    this.#appendfsync = appendfsync;
     this.#ask({ synchronous: SYNCHRONOUS[appendfsync] });
+  }
+
+  get figures(): StorageFigures {
+    return { ...this.#figures, walBytes: fileBytes(`${this.#path}-wal`), fileBytes: fileBytes(this.#path) };
   }
 
   /** Runs in a thread of its own; writes go on meanwhile. Rejects with the reason, and then no copy was made. */
@@ -85,8 +125,24 @@ export class SqliteStorage extends Reader implements DurableStorage {
   #report(report: WriterReport): void {
     switch (report.kind) {
       case "committed":
+        this.#figures = report.figures;
         this.#committed.get(report.number)?.resolve();
         this.#committed.delete(report.number);
+        this.#events.onWritten();
+        break;
+      case "settled":
+        this.#figures = report.figures;
+        this.leftoverSettled();
+        this.#events.onSettled(report.number);
+        break;
+      case "synced":
+        this.#synced.get(report.number)?.resolve();
+        this.#synced.delete(report.number);
+        break;
+      case "warning":
+        this.#events.onWarning(report.message);
+        break;
+      case "recovered":
         this.#events.onWritten();
         break;
       case "failed":
@@ -104,8 +160,13 @@ export class SqliteStorage extends Reader implements DurableStorage {
       return;
     }
     this.#closing = true;
-    for (const { reject } of this.#committed.values()) reject(error);
+    for (const { reject } of [...this.#committed.values(), ...this.#synced.values()]) reject(error);
     this.#committed.clear();
+    this.#synced.clear();
     this.#events.onDied(error);
   }
+}
+
+function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -1,8 +1,9 @@
-/** What the writer's thread does: commits batches in the order they come, and tries one again until it is committed. */
-import { FLUSH_RETRY_MS, WRITER_CACHE_KIB } from "../config.js";
-import { Applier } from "./applier.js";
+/** What the writer's thread does: commits batches in the order they come, one again until it is committed; works between them. */
+import { FLUSH_RETRY_MS, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES, WRITER_CACHE_KIB } from "../config.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
-import { connect } from "./schema.js";
+import { type Connection, connect } from "./schema.js";
+import { sync } from "./sync.js";
+import { Writer } from "./writer.js";
 
 /** What the loop needs of the thread's port. */
 export interface WriterPort {
@@ -12,52 +13,113 @@ export interface WriterPort {
 }
 
 export function runWriter(port: WriterPort, data: WriterData): void {
-  const connection = connect(data.path, WRITER_CACHE_KIB);
-  connection.pragma(`synchronous = ${data.synchronous}`);
-  const applier = new Applier(connection);
-  const queue: WriterRequest[] = [];
-  let retrying = false;
+  new WriterLoop(port, data).start();
+}
 
-  const report = (message: WriterReport) => port.postMessage(message);
+class WriterLoop {
+  readonly #port: WriterPort;
+  readonly #path: string;
+  readonly #connection: Connection;
+  readonly #writer: Writer;
+  readonly #queue: WriterRequest[] = [];
+  #synchronous: WriterData["synchronous"];
+  #timeout: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
+  #isRetrying = false;
+  #settledReported = 0;
+  #isClosed = false;
 
-  /** Answers whether the request is done with. */
-  const perform = ({ batch, synchronous, close }: WriterRequest): boolean => {
-    if (synchronous !== undefined) connection.pragma(`synchronous = ${synchronous}`);
+  constructor(port: WriterPort, { path, synchronous }: WriterData) {
+    this.#port = port;
+    this.#path = path;
+    this.#synchronous = synchronous;
+    this.#connection = connect(path, WRITER_CACHE_KIB);
+    this.#connection.pragma(`wal_autocheckpoint = ${WAL_CHECKPOINT_PAGES}`);
+    this.#connection.pragma(`journal_size_limit = ${WAL_BYTES_MAX}`);
+    this.#writer = new Writer(this.#connection, (message) => this.#report({ kind: "warning", message }));
+  }
+
+  start(): void {
+    this.#port.on("message", (request) => {
+      this.#queue.push(request);
+      if (!this.#isRetrying) this.#run();
+    });
+    this.#schedule();
+  }
+
+  #report(report: WriterReport): void {
+    this.#port.postMessage(report);
+  }
+
+  /** Does what is asked, and then one slice of what is due; the next waits for its turn behind new messages. */
+  #run(): void {
+    const wasRetrying = this.#isRetrying;
+    this.#isRetrying = false;
+    try {
+      for (let request = this.#queue[0]; request !== undefined; request = this.#queue[0]) {
+        this.#perform(request);
+        this.#queue.shift();
+        if (this.#isClosed) return;
+        if (this.#writer.isLate) this.#step();
+      }
+      if (this.#writer.dueInMs === 0) this.#step();
+      if (wasRetrying) this.#report({ kind: "recovered" });
+    } catch (error) {
+      this.#report({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });
+      this.#isRetrying = true;
+    }
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#unschedule();
+    const delayMs = this.#isRetrying ? FLUSH_RETRY_MS : this.#writer.dueInMs;
+    if (delayMs === undefined) return;
+    if (delayMs === 0) this.#immediate = setImmediate(() => this.#run());
+    else this.#timeout = setTimeout(() => this.#run(), delayMs);
+  }
+
+  #unschedule(): void {
+    clearTimeout(this.#timeout);
+    clearImmediate(this.#immediate);
+  }
+
+  #perform({ batch, synchronous, sync: syncNumber, settle, close }: WriterRequest): void {
+    if (synchronous !== undefined) this.#synchronous = synchronous;
     if (batch !== undefined) {
-      try {
-        applier.apply(batch);
-      } catch (error) {
-        report({
-          kind: "failed",
-          number: batch.number,
-          reason: error instanceof Error ? error.message : String(error),
-        });
-        return false;
-      }
-      report({ kind: "committed", number: batch.number });
+      this.#connection.pragma(`synchronous = ${this.#synchronous}`);
+      this.#writer.flush(batch);
+      this.#report({ kind: "committed", number: batch.number, figures: this.#writer.figures });
+      this.#reportSettled();
     }
-    if (close === true) {
-      connection.close();
-      report({ kind: "closed" });
-      port.close();
+    if (syncNumber !== undefined) {
+      sync(`${this.#path}-wal`);
+      this.#report({ kind: "synced", number: syncNumber });
     }
-    return true;
-  };
+    if (settle === true) this.#writer.settleSoon();
+    if (close === true) this.#close();
+  }
 
-  const work = () => {
-    retrying = false;
-    for (let request = queue[0]; request !== undefined; request = queue[0]) {
-      if (!perform(request)) {
-        retrying = true;
-        setTimeout(work, FLUSH_RETRY_MS);
-        return;
-      }
-      queue.shift();
-    }
-  };
+  #step(): void {
+    // What is brought home is in the log already: it need not wait for the disk. The next flush's sync covers it.
+    this.#connection.pragma("synchronous = NORMAL");
+    this.#writer.step();
+    this.#reportSettled();
+  }
 
-  port.on("message", (request: WriterRequest) => {
-    queue.push(request);
-    if (!retrying) work();
-  });
+  #reportSettled(): void {
+    const { settledBatch, figures } = this.#writer;
+    if (settledBatch === this.#settledReported) return;
+    this.#settledReported = settledBatch;
+    this.#report({ kind: "settled", number: settledBatch, figures });
+  }
+
+  #close(): void {
+    this.#writer.settle();
+    this.#unschedule();
+    this.#connection.close();
+    this.#isClosed = true;
+    this.#report({ kind: "closed" });
+    this.#port.close();
+  }
 }

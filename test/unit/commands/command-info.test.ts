@@ -29,6 +29,7 @@ const DIFFERENCES = {
   /** Commands that Redis 7.0.15 does not have. */
   ours: {
     "client|setinfo": "Redis 7.2's: today's clients send it on every connection",
+    waitaof: "Redis 7.2's: how a client waits for the disk, whatever appendfsync is",
   } as Record<string, string>,
   /** Subcommands of Redis' that containers of ours lack, by container. */
   missing: {

@@ -232,6 +232,7 @@ describe("a transaction", () => {
       const nothing = () => {};
       readBatch(batch, {
         bit: nothing,
+        measure: nothing,
         value: nothing,
         rekey: nothing,
         delete: nothing,

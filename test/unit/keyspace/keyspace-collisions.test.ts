@@ -30,9 +30,7 @@ test("a page holds all keys of its last hash, those of the file and those not ye
   const database = keyspace.databases[0] as Database;
   const names = Array.from({ length: 40 }, (_, i) => `k${String(i).padStart(2, "0")}`);
   for (const name of names.slice(0, 20)) keyspace.create(database, name, new Bitmap());
-  const batch = keyspace.takeBatch();
-  storage.apply(batch);
-  keyspace.committed(batch);
+  storage.commit(keyspace);
   for (const name of names.slice(20)) keyspace.create(database, name, new Bitmap());
   const page = keyspace.scan(database, 0, 1);
   expect(page.keys.sort()).toEqual(names);

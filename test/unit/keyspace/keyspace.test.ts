@@ -10,16 +10,14 @@ import type { Watcher } from "../../../src/keyspace/watches.js";
 import { StorageInHand } from "./sqlite.js";
 
 const START_MS = 1_000_000;
+/** The time of a key's last use is known to this. */
+const IDLE_UNIT_MS = 200;
 
 function setUp(storage = new StorageInHand()) {
   const clock = new ManualClock(START_MS);
   const keyspace = new Keyspace(storage, clock, () => 0);
   const [zero, one] = keyspace.databases as [Database, Database];
-  const commit = () => {
-    const batch = keyspace.takeBatch();
-    storage.apply(batch);
-    keyspace.committed(batch);
-  };
+  const commit = () => storage.commit(keyspace);
   const put = (key: string, text = "v", database = zero) =>
     keyspace.setValue(database, key, Bitmap.fromBytes(Buffer.from(text)));
   const read = (key: string, database = zero) => {
@@ -29,9 +27,9 @@ function setUp(storage = new StorageInHand()) {
     return bitmap.bytes(0, bitmap.byteLength).toString("latin1");
   };
   const evict = () => {
-    clock.advance(IDLE_MS + 1);
+    clock.advance(IDLE_MS + IDLE_UNIT_MS);
     keyspace.tick();
-    keyspace.sweepIdle();
+    for (let i = 0; i < 5; i++) keyspace.residency.cycle(clock.now());
   };
   const pass = (ms: number) => {
     clock.advance(ms);
@@ -53,7 +51,7 @@ describe("a start", () => {
     first.put("b", "v", first.one);
     first.commit();
     const { keyspace, zero, one } = setUp(first.storage.reopened());
-    expect(keyspace.residentKeys).toBe(0);
+    expect(keyspace.residency.keys).toBe(0);
     expect([zero.size, one.size]).toEqual([1, 1]);
   });
 
@@ -75,14 +73,16 @@ describe("a start", () => {
     first.commit();
     first.keyspace.flush(first.zero);
     first.keyspace.flush(first.one);
-    const { slot } = first.zero;
+    const { slot } = first.zero.contents;
     first.commit();
     const second = setUp(first.storage.reopened());
-    expect(second.zero.slot).toBe(slot);
+    expect(second.zero.contents.slot).toBe(slot);
     second.put("b", "v", second.one);
     second.keyspace.flush(second.one);
-    expect(second.one.slot).toBeGreaterThan(Math.max(...second.keyspace.databases.map(({ slot: each }) => each)) - 1);
-    expect(new Set(second.keyspace.databases.map(({ slot: each }) => each)).size).toBe(16);
+    expect(second.one.contents.slot).toBeGreaterThan(
+      Math.max(...second.keyspace.databases.map(({ contents }) => contents.slot)) - 1,
+    );
+    expect(new Set(second.keyspace.databases.map(({ contents }) => contents.slot)).size).toBe(16);
   });
 });
 
@@ -92,9 +92,9 @@ describe("memory", () => {
     put("a", "value");
     commit();
     evict();
-    expect(keyspace.residentKeys).toBe(0);
+    expect(keyspace.residency.keys).toBe(0);
     expect(read("a")).toBe("value");
-    expect(keyspace.residentKeys).toBe(1);
+    expect(keyspace.residency.keys).toBe(1);
   });
 
   test("keeps a key that is used", () => {
@@ -106,32 +106,57 @@ describe("memory", () => {
       clock.advance(IDLE_MS / 2);
       keyspace.tick();
       read("a");
-      keyspace.sweepIdle();
-      keyspace.sweepIdle();
+      for (let k = 0; k < 5; k++) keyspace.residency.cycle(clock.now());
     }
-    expect(keyspace.residentKeys).toBe(1);
+    expect(keyspace.residency.keys).toBe(1);
   });
 
   test("keeps a key with changes that are not committed, however idle", () => {
     const { storage, keyspace, put, read, evict, zero } = setUp();
     put("a", "one");
     evict();
-    expect(keyspace.residentKeys).toBe(1);
+    expect(keyspace.residency.keys).toBe(1);
     const batch = keyspace.takeBatch();
     evict();
-    expect(keyspace.residentKeys).toBe(1);
+    expect(keyspace.residency.keys).toBe(1);
     keyspace.setBit(zero, "a", 0, 1);
     storage.apply(batch);
     keyspace.committed(batch);
+    storage.settle();
+    storage.reportSettled(keyspace);
     evict();
-    expect(keyspace.residentKeys).toBe(1);
+    expect(keyspace.residency.keys).toBe(1);
     expect(read("a")).toBe("\xefne");
+  });
+
+  test("keeps a key whose change is committed but not where reading finds it, and so a key that was deleted", () => {
+    const { storage, keyspace, put, commit, read, evict, zero } = setUp();
+    put("a", "one");
+    put("b", "two");
+    commit();
+    keyspace.setBit(zero, "a", 0, 1);
+    keyspace.delete(found(keyspace, zero, "b"));
+    const batch = keyspace.takeBatch();
+    storage.apply(batch);
+    keyspace.committed(batch);
+    expect(storage.settledBatch).toBeLessThan(batch.number);
+    storage.reportSettled(keyspace);
+    evict();
+    expect(keyspace.residency.keys).toBe(2);
+    expect(read("a")).toBe("\xefne");
+    expect(read("b")).toBeUndefined();
+    storage.settle();
+    storage.reportSettled(keyspace);
+    evict();
+    expect(keyspace.residency.keys).toBe(0);
+    expect(read("a")).toBe("\xefne");
+    expect(read("b")).toBeUndefined();
   });
 
   test("asks the file for a key that is not there each time, and keeps nothing of it", () => {
     const { keyspace, read } = setUp();
     for (let i = 0; i < 10; i++) expect(read(`missing${i}`)).toBeUndefined();
-    expect(keyspace.residentKeys).toBe(0);
+    expect(keyspace.residency.keys).toBe(0);
     expect(keyspace.storageLookups).toBe(10);
   });
 
@@ -151,6 +176,7 @@ describe("memory", () => {
     expect(Bitmap.usedBytes()).toBeLessThan(before + 100_000);
     put("a", noise);
     keyspace.flush(zero);
+    evict();
     expect(Bitmap.usedBytes()).toBeLessThan(before + 100_000);
   });
 });

@@ -16,11 +16,7 @@ function setUp(seed = 1) {
   const clock = new ManualClock(1_000_000);
   const keyspace = new Keyspace(storage, clock, randomOf(seed));
   const database = keyspace.databases[0] as Database;
-  const commit = () => {
-    const batch = keyspace.takeBatch();
-    storage.apply(batch);
-    keyspace.committed(batch);
-  };
+  const commit = () => storage.commit(keyspace);
   const create = (...keys: string[]) => {
     for (const key of keys) keyspace.create(database, key, new Bitmap());
   };
@@ -77,12 +73,14 @@ test("keys that stay are seen exactly once while others come and go, are committ
           if (next === "commit" && batch !== undefined) {
             if (!isWritten) storage.apply(batch);
             keyspace.committed(batch);
+            storage.settle();
+            storage.reportSettled(keyspace);
             batch = undefined;
           }
           if (next === "evict") {
-            clock.advance(IDLE_MS + 1);
+            clock.advance(IDLE_MS + 200);
             keyspace.tick();
-            keyspace.sweepIdle();
+            keyspace.residency.cycle(clock.now());
           }
         } while (cursor !== 0);
         expect(seen.filter((key) => key.startsWith("stays")).sort()).toEqual([...staying].sort());

@@ -8,14 +8,12 @@ import { StartError } from "../../../src/errors.js";
 import { lockFile } from "../../../src/storage/lock.js";
 import { openStorage } from "../../../src/storage/open.js";
 import { connect, createSchema } from "../../../src/storage/schema.js";
-import { temporaryFolder } from "./files.js";
+import { NO_EVENTS, temporaryFolder } from "./files.js";
 
 /** A child needs the built module: `npm test` builds it first. */
 const BUILT_LOCK = new URL("../../../dist/storage/lock.js", import.meta.url);
 const isBuilt = existsSync(fileURLToPath(BUILT_LOCK));
 if (!isBuilt) console.log("SKIPPED: locks of other processes: dist/ is not built (npm run build)");
-
-const EVENTS = { onWriteFailed: () => {}, onWritten: () => {}, onDied: () => {} };
 
 /** A process that takes the lock and keeps it; resolves with what it said: `locked`, or why not. */
 async function other(path: string): Promise<{ child: ChildProcess; said: string }> {
@@ -95,7 +93,7 @@ describe("the lock", () => {
     connection.close();
     symlinkSync(file("data.db"), file("link.db"));
     const lock = lockFile(file("data.db"));
-    expect(() => openStorage(file("link.db"), "no", EVENTS)).toThrow("in use");
+    expect(() => openStorage(file("link.db"), "no", NO_EVENTS)).toThrow("in use");
     lock.close();
   });
 });
@@ -122,10 +120,10 @@ describe.skipIf(!isBuilt)("between processes", () => {
     const file = temporaryFolder();
     const { said } = await other(file("data.db"));
     expect(said).toBe("locked");
-    expect(() => openStorage(file("data.db"), "no", EVENTS)).toThrow("in use by another");
+    expect(() => openStorage(file("data.db"), "no", NO_EVENTS)).toThrow("in use by another");
     expect(existsSync(file("data.db"))).toBe(false);
     writeFileSync(file("other.db-lock"), "not SQLite at all".repeat(100));
-    expect(() => openStorage(file("other.db"), "no", EVENTS)).toThrow(StartError);
-    expect(() => openStorage(file("other.db"), "no", EVENTS)).not.toThrow("in use");
+    expect(() => openStorage(file("other.db"), "no", NO_EVENTS)).toThrow(StartError);
+    expect(() => openStorage(file("other.db"), "no", NO_EVENTS)).not.toThrow("in use");
   });
 });

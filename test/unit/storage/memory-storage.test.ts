@@ -1,17 +1,36 @@
 /** The storage of `--db :memory:`. */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { ManualClock } from "../../../src/clock.js";
-import { IDLE_MS } from "../../../src/config.js";
+import { FOLD_IDLE_MS, IDLE_MS } from "../../../src/config.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
 import { MemoryStorage } from "../../../src/storage/memory-storage.js";
 import { checkFile, connect } from "../../../src/storage/schema.js";
-import { temporaryFolder } from "./files.js";
+import { NO_EVENTS, temporaryFolder } from "./files.js";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function setUp() {
+  let keyspace: Keyspace | undefined;
+  const storage = new MemoryStorage({ ...NO_EVENTS, onSettled: (batch) => keyspace?.settled(batch) });
+  const clock = new ManualClock(0);
+  keyspace = new Keyspace(storage, clock, () => 0);
+  const made = keyspace;
+  const evict = () => {
+    clock.advance(IDLE_MS + 200);
+    made.tick();
+    for (let i = 0; i < 5; i++) made.residency.cycle(clock.now());
+  };
+  const saver = new Saver(made, storage, clock);
+  return { storage, keyspace: made, saver, database: made.databases[0] as Database, evict };
+}
 
 describe("a storage in memory", () => {
   test("begins empty, with every database", async () => {
-    const storage = new MemoryStorage();
+    const storage = new MemoryStorage(NO_EVENTS);
     expect(storage.databases).toHaveLength(16);
     expect(storage.nextId).toBe(1);
     expect(storage.find(0, "a")).toBeUndefined();
@@ -20,24 +39,40 @@ describe("a storage in memory", () => {
   });
 
   test("takes what is saved, so that keys can leave the cache here too", async () => {
-    const storage = new MemoryStorage();
-    const clock = new ManualClock(0);
-    const keyspace = new Keyspace(storage, clock, () => 0);
-    const saver = new Saver(keyspace, storage, new ManualClock(0));
-    const database = keyspace.databases[0] as Database;
+    const { storage, keyspace, database, saver, evict } = setUp();
     keyspace.setBit(database, "a", 12, 1);
     await saver.save();
-    clock.advance(IDLE_MS + 1);
-    keyspace.tick();
-    keyspace.sweepIdle();
-    expect(keyspace.residentKeys).toBe(0);
+    evict();
+    expect(keyspace.residency.keys).toBe(0);
     expect(keyspace.setBit(database, "a", 12, 1)).toBe(1);
+    await storage.close();
+  });
+
+  test("lets a key go whose bits changed once they are where reading finds them, which takes a moment", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "performance"] });
+    const { storage, keyspace, database, saver, evict } = setUp();
+    keyspace.setBit(database, "a", 12, 1);
+    await saver.save();
+    keyspace.setBit(database, "a", 13, 1);
+    await saver.save();
+    evict();
+    expect([keyspace.residency.keys, storage.figures.logRows]).toEqual([1, 1]);
+    vi.advanceTimersByTime(FOLD_IDLE_MS);
+    expect([storage.figures.logRows, storage.figures.logBytes]).toEqual([0, 0]);
+    evict();
+    expect(keyspace.residency.keys).toBe(0);
+    expect(keyspace.setBit(database, "a", 13, 1)).toBe(1);
+    keyspace.setBit(database, "a", 14, 1);
+    await saver.save();
+    storage.settleSoon();
+    vi.advanceTimersByTime(1);
+    expect(storage.figures.logRows).toBe(0);
     await storage.close();
   });
 
   test("is copied to a file that a server can start from", async () => {
     const path = temporaryFolder()("copy.db");
-    const storage = new MemoryStorage();
+    const storage = new MemoryStorage(NO_EVENTS);
     const keyspace = new Keyspace(storage, new ManualClock(0), () => 0);
     keyspace.setBit(keyspace.databases[0] as Database, "a", 12, 1);
     await storage.write(keyspace.takeBatch());
@@ -51,7 +86,7 @@ describe("a storage in memory", () => {
 
   test("rejects a backup that can't be made", async () => {
     const path = temporaryFolder()("missing/copy.db");
-    const storage = new MemoryStorage();
+    const storage = new MemoryStorage(NO_EVENTS);
     await expect(storage.backup(path)).rejects.toThrow();
     await storage.close();
   });

@@ -11,7 +11,7 @@ const FIRST = { deadline: Number.NEGATIVE_INFINITY, id: 0 };
 function setUp() {
   const connection = connect(":memory:", 1000);
   createSchema(connection);
-  const insert = connection.prepare("INSERT INTO keys VALUES (?, ?, ?, ?, 0, 0, ?)");
+  const insert = connection.prepare("INSERT INTO keys VALUES (?, ?, ?, ?, 0, 0, ?, 0, 0)");
   let id = 0;
   const add = (row: { slot?: number; hash?: number; key?: string; deadline?: number | null }) => {
     id++;

@@ -7,9 +7,7 @@ import { DATABASES } from "../../../src/config.js";
 import { StartError } from "../../../src/errors.js";
 import { openStorage } from "../../../src/storage/open.js";
 import { APPLICATION_ID, checkFile, connect, createSchema, SCHEMA_VERSION } from "../../../src/storage/schema.js";
-import { temporaryFolder } from "./files.js";
-
-const EVENTS = { onWriteFailed: () => {}, onWritten: () => {}, onDied: () => {} };
+import { NO_EVENTS, temporaryFolder } from "./files.js";
 
 function makeDatabase(path: string, pragmas: readonly string[] = []): void {
   const database = new Database(path);
@@ -41,7 +39,7 @@ describe("checkFile() refuses, and openStorage() with it,", () => {
     make(path);
     const before = readFileSync(path);
     expect(() => checkFile(path)).toThrow(words);
-    expect(() => openStorage(path, "no", EVENTS)).toThrow(StartError);
+    expect(() => openStorage(path, "no", NO_EVENTS)).toThrow(StartError);
     expect(readFileSync(path).equals(before)).toBe(true);
     expect(readdirSync(dirname(path))).toEqual(["other.db"]);
   });
@@ -108,7 +106,7 @@ describe("the schema", () => {
     const connection = connect(":memory:", 100);
     createSchema(connection);
     const insert = (deadline: unknown) =>
-      connection.prepare("INSERT INTO keys VALUES (1, 0, 0, x'61', 0, 0, ?)").run(deadline);
+      connection.prepare("INSERT INTO keys VALUES (1, 0, 0, x'61', 0, 0, ?, 0, 0)").run(deadline);
     expect(() => insert("tomorrow")).toThrow();
     expect(() => insert(0.5)).toThrow();
     connection.close();

@@ -1,0 +1,228 @@
+/**
+ * Who stays in memory. A key that nobody used for IDLE_MS leaves; when memory is above its bound the coldest of a sample leave;
+ * and never one with a change that the storage does not give back yet. Nothing is lost by leaving: the next look-up reads it.
+ */
+import type { Random } from "../clock.js";
+import {
+  CRON_BUDGET_MS,
+  EVICT_BATCH,
+  EVICT_SAMPLE,
+  IDLE_BATCH_ENTRIES,
+  IDLE_MS,
+  MEMORY_CHECK_ENTRIES,
+  NATIVE_OBJECT_BYTES,
+  SMALL_MEMBERS_MAX,
+} from "../config.js";
+import { Bitmap } from "./bitmap.js";
+import { type Contents, FLAG } from "./contents.js";
+import type { Database } from "./database.js";
+import { NO_ENTRY, VALUE } from "./entry-table.js";
+
+/** Unit of `lastUse`: with 32 bits it lasts for 13 years. */
+const USE_MS = 100;
+/** A native value that was not used for this long and has shrunk becomes a small one again. */
+const DEMOTE_MS = 10_000;
+/** How far a value must have shrunk for that, so that it does not go back and forth. */
+const DEMOTE_MEMBERS_MAX = SMALL_MEMBERS_MAX / 2;
+/** Tries to find a clean entry before memory is taken to be full of changes that are not settled. */
+const EVICT_TRIES = 64;
+
+export class Residency {
+  /** `maxmemory`: bytes that entries and values may take; 0 for as many as there are. */
+  maxBytes = 0;
+  /** Time in the unit of an entry's `lastUse`. */
+  now = 0;
+  /** Keys that left because memory was short. */
+  evicted = 0;
+  /** Memory is above its bound, and no entry may leave: changes must be settled first. */
+  isStuck = false;
+
+  readonly #databases: readonly Database[];
+  readonly #startMs: number;
+  readonly #random: Random;
+  /** Batches up to this one are settled: the entries that they changed may leave. */
+  #settledBatch = 0;
+  /** Entries and values that came since memory was last looked at. */
+  #grown = 0;
+  /** Where the sweep goes on. */
+  #sweepDatabase = 0;
+  #sweepEntry = 0;
+  /** Contents of databases that were emptied, whose native values are still to be freed. */
+  readonly #dropped: Contents[] = [];
+  #droppedEntry = 0;
+
+  constructor(databases: readonly Database[], startMs: number, random: Random) {
+    this.#databases = databases;
+    this.#startMs = startMs;
+    this.#random = random;
+  }
+
+  // --- figures
+
+  /** Keys in memory, tombstones not counted out: they leave when their deletion is settled. */
+  get keys(): number {
+    return this.#sum(({ entries }) => entries.size);
+  }
+
+  /** Native values in memory. */
+  get nativeValues(): number {
+    return this.#sum(({ entries }) => entries.natives);
+  }
+
+  /** Bytes of memory that entries and values take, as their allocators count them. */
+  get bytes(): number {
+    const entries = this.#sum((contents) => contents.arena.reservedBytes + contents.entries.reservedBytes);
+    return entries + this.nativeBytes;
+  }
+
+  /** Bytes that native values take. */
+  get nativeBytes(): number {
+    return Bitmap.usedBytes() + this.nativeValues * NATIVE_OBJECT_BYTES;
+  }
+
+  #sum(of: (contents: Contents) => number): number {
+    return this.#databases.reduce((sum, { contents }) => sum + of(contents), 0);
+  }
+
+  // --- what the keyspace says
+
+  /** Called before each command or transaction: nobody holds a value then. */
+  tick(nowMs: number): void {
+    this.now = Math.max(Math.floor((nowMs - this.#startMs) / USE_MS), 0);
+    if (this.#grown >= MEMORY_CHECK_ENTRIES && this.maxBytes > 0) this.#makeRoom();
+  }
+
+  /** An entry or a value has come into memory. */
+  grew(): void {
+    this.#grown++;
+  }
+
+  settled(batch: number): void {
+    this.#settledBatch = batch;
+    this.isStuck = false;
+  }
+
+  /** What a database held means nothing any more. */
+  drop(contents: Contents): void {
+    contents.dropped = true;
+    this.#dropped.push(contents);
+  }
+
+  // --- background work
+
+  /** Called ten times a second; takes at most about CRON_BUDGET_MS. */
+  cycle(nowMs: number): void {
+    this.tick(nowMs);
+    if (this.maxBytes > 0) this.#makeRoom();
+    const end = performance.now() + CRON_BUDGET_MS;
+    do {
+      this.#freeDropped();
+      if (this.#sweep()) return;
+    } while (performance.now() < end);
+  }
+
+  #freeDropped(): void {
+    const [contents] = this.#dropped;
+    if (contents === undefined) return;
+    const { entries } = contents;
+    const end = Math.min(this.#droppedEntry + IDLE_BATCH_ENTRIES, entries.capacity);
+    for (; this.#droppedEntry < end; this.#droppedEntry++) {
+      if (entries.isUsed(this.#droppedEntry)) entries.native(this.#droppedEntry)?.dispose();
+    }
+    if (this.#droppedEntry < entries.capacity) return;
+    this.#dropped.shift();
+    this.#droppedEntry = 0;
+  }
+
+  /** Looks at some entries; says whether it has been at all of them. */
+  #sweep(): boolean {
+    const database = this.#databases[this.#sweepDatabase];
+    if (database === undefined) {
+      this.#sweepDatabase = 0;
+      return this.#dropped.length === 0;
+    }
+    const { contents } = database;
+    const end = Math.min(this.#sweepEntry + IDLE_BATCH_ENTRIES, contents.entries.capacity);
+    for (; this.#sweepEntry < end; this.#sweepEntry++) this.#look(contents, this.#sweepEntry);
+    if (this.#sweepEntry >= contents.entries.capacity) {
+      this.#sweepDatabase++;
+      this.#sweepEntry = 0;
+    }
+    return false;
+  }
+
+  /** What becomes of an entry by itself: gone when idle or a tombstone that has served, smaller when it has shrunk. */
+  #look(contents: Contents, number: number): void {
+    const { entries } = contents;
+    if (!entries.isUsed(number)) return;
+    const idleMs = (this.now - entries.lastUse(number)) * USE_MS;
+    if (this.#isClean(contents, number) && (idleMs > IDLE_MS || (entries.flags(number) & FLAG.DEAD) !== 0)) {
+      forget(contents, number);
+    } else if (idleMs > DEMOTE_MS && entries.valueKind(number) === VALUE.NATIVE) {
+      demote(contents, number);
+    }
+  }
+
+  #isClean({ entries }: Contents, number: number): boolean {
+    return entries.batch(number) <= this.#settledBatch;
+  }
+
+  // --- the bound
+
+  /** Lets the coldest go until memory is below its bound, a bounded number at a time. */
+  #makeRoom(): void {
+    this.#grown = 0;
+    if (this.isStuck) return;
+    for (let i = 0; i < EVICT_BATCH && this.bytes > this.maxBytes; i++) {
+      if (this.#evictOne()) continue;
+      this.isStuck = true;
+      return;
+    }
+  }
+
+  /** Takes the coldest clean one of a few entries out of memory; says whether there was any. */
+  #evictOne(): boolean {
+    let coldest: Contents | undefined;
+    let coldestEntry = NO_ENTRY;
+    let coldestUse = Number.POSITIVE_INFINITY;
+    let found = 0;
+    for (let tries = 0; tries < EVICT_TRIES && found < EVICT_SAMPLE; tries++) {
+      const contents = this.#somewhere();
+      const number = Math.floor(this.#random() * contents.entries.capacity);
+      if (!contents.entries.isUsed(number) || !this.#isClean(contents, number)) continue;
+      found++;
+      const use = contents.entries.lastUse(number);
+      if (use >= coldestUse) continue;
+      coldest = contents;
+      coldestEntry = number;
+      coldestUse = use;
+    }
+    if (coldest === undefined) return false;
+    forget(coldest, coldestEntry);
+    this.evicted++;
+    return true;
+  }
+
+  /** Contents of a database, the likelier the more entries it has. */
+  #somewhere(): Contents {
+    let left = this.#random() * this.#sum(({ entries }) => entries.capacity);
+    for (const { contents } of this.#databases) {
+      left -= contents.entries.capacity;
+      if (left < 0) return contents;
+    }
+    return (this.#databases[0] as Database).contents;
+  }
+}
+
+function forget({ entries }: Contents, number: number): void {
+  entries.native(number)?.dispose();
+  entries.remove(number);
+}
+
+function demote({ entries }: Contents, number: number): void {
+  const bitmap = entries.native(number);
+  if (bitmap === undefined || bitmap.cardinality > DEMOTE_MEMBERS_MAX) return;
+  entries.setByteLength(number, bitmap.byteLength);
+  entries.setSmall(number, bitmap.members);
+  bitmap.dispose();
+}

@@ -1,0 +1,290 @@
+/**
+ * Sets of few members, as ascending 32-bit words in a piece of somebody else's memory: `words[start]` ..
+ * `words[start + count - 1]`. A native Roaring set costs some 400 bytes, 80 per container and a weak handle before it holds
+ * anything; most keys hold so little that a sorted array is smaller and faster.
+ * Also their way into and out of Roaring's portable format (https://github.com/RoaringBitmap/RoaringFormatSpec), which is what
+ * the storage keeps. It must not know whose memory it is, nor the native sets.
+ */
+
+/** Distance that a member is moved by a loop; a longer tail goes faster through `copyWithin`, whose call alone costs that. */
+const LOOP_WORDS_MAX = 48;
+
+/** How many members are below `x`: the index where `x` is, or would be. */
+export function smallLowerBound(words: Uint32Array, start: number, count: number, x: number): number {
+  let low = start;
+  let high = start + count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((words[middle] as number) < x) low = middle + 1;
+    else high = middle;
+  }
+  return low - start;
+}
+
+export function smallHas(words: Uint32Array, start: number, count: number, x: number): boolean {
+  const index = smallLowerBound(words, start, count, x);
+  return index < count && words[start + index] === x;
+}
+
+/** Adds `x` and says whether it was missing. There must be room for one more word. */
+export function smallInsert(words: Uint32Array, start: number, count: number, x: number): boolean {
+  const index = smallLowerBound(words, start, count, x);
+  if (index < count && words[start + index] === x) return false;
+  smallInsertAt(words, start, count, index, x);
+  return true;
+}
+
+/** Adds `x`, which is missing and belongs at `index`. There must be room for one more word. */
+export function smallInsertAt(words: Uint32Array, start: number, count: number, index: number, x: number): void {
+  const at = start + index;
+  const end = start + count;
+  if (end - at > LOOP_WORDS_MAX) words.copyWithin(at + 1, at, end);
+  else for (let i = end; i > at; i--) words[i] = words[i - 1] as number;
+  words[at] = x;
+}
+
+/** Removes `x` and says whether it was there. */
+export function smallRemove(words: Uint32Array, start: number, count: number, x: number): boolean {
+  const at = start + smallLowerBound(words, start, count, x);
+  const end = start + count;
+  if (at === end || words[at] !== x) return false;
+  if (end - at > LOOP_WORDS_MAX) words.copyWithin(at, at + 1, end);
+  else for (let i = at + 1; i < end; i++) words[i - 1] = words[i] as number;
+  return true;
+}
+
+/** Number of members in `first`..`last`, both included. */
+export function smallCountRange(words: Uint32Array, start: number, count: number, first: number, last: number): number {
+  if (first > last) return 0;
+  return smallLowerBound(words, start, count, last + 1) - smallLowerBound(words, start, count, first);
+}
+
+/** The smallest member that is not below `from`; -1 where there is none. */
+export function smallFirstSet(words: Uint32Array, start: number, count: number, from: number): number {
+  const index = smallLowerBound(words, start, count, from);
+  return index < count ? (words[start + index] as number) : -1;
+}
+
+/** The smallest number from `from` on that is not a member. It is 2^32 where all are members. */
+export function smallFirstClear(words: Uint32Array, start: number, count: number, from: number): number {
+  let clear = from;
+  for (let index = smallLowerBound(words, start, count, from); index < count; index++) {
+    if (words[start + index] !== clear) break;
+    clear++;
+  }
+  return clear;
+}
+
+// --- Roaring's portable format, little-endian throughout
+
+const COOKIE_NO_RUNS = 12346;
+/** In the lower 16 bits; the upper ones are the number of containers less one. */
+const COOKIE_RUNS = 12347;
+/** With runs, offsets are left out when there are fewer containers than this. */
+const NO_OFFSET_THRESHOLD = 4;
+/** A container spans 2^16 numbers. */
+const CONTAINERS_MAX = 65_536;
+const LOW_MAX = 0xffff;
+/** Up to this many members a container is a sorted array of 16-bit words, above it a bitset. */
+const ARRAY_MEMBERS_MAX = 4096;
+const BITSET_BYTES = 8192;
+/** Cookie and number of containers, where there are no runs. */
+const HEADER_BYTES = 8;
+/** A container's key and its cardinality less one. */
+const DESCRIPTOR_BYTES = 4;
+const OFFSET_BYTES = 4;
+/** A run's first member and its length less one. */
+const RUN_BYTES = 4;
+
+/** Bytes that `writePortableOfSmall` writes. */
+export function portableSizeOfSmall(words: Uint32Array, start: number, count: number): number {
+  const end = start + count;
+  let bytes = HEADER_BYTES;
+  for (let at = start; at < end; ) {
+    const next = endOfContainer(words, at, end);
+    bytes += DESCRIPTOR_BYTES + OFFSET_BYTES + containerBytes(next - at);
+    at = next;
+  }
+  return bytes;
+}
+
+/** Writes the set into `out`, which is `portableSizeOfSmall` long. It writes arrays and bitsets, never runs. */
+export function writePortableOfSmall(words: Uint32Array, start: number, count: number, out: Uint8Array): void {
+  const end = start + count;
+  let containers = 0;
+  for (let at = start; at < end; at = endOfContainer(words, at, end)) containers++;
+  writeU32(out, 0, COOKIE_NO_RUNS);
+  writeU32(out, 4, containers);
+  let descriptor = HEADER_BYTES;
+  let offset = descriptor + containers * DESCRIPTOR_BYTES;
+  let data = offset + containers * OFFSET_BYTES;
+  for (let at = start; at < end; ) {
+    const next = endOfContainer(words, at, end);
+    writeU16(out, descriptor, (words[at] as number) >>> 16);
+    writeU16(out, descriptor + 2, next - at - 1);
+    writeU32(out, offset, data);
+    writeContainer(words, at, next, out, data);
+    descriptor += DESCRIPTOR_BYTES;
+    offset += OFFSET_BYTES;
+    data += containerBytes(next - at);
+    at = next;
+  }
+}
+
+/** Where the members end that share the upper 16 bits of the one at `at`. */
+function endOfContainer(words: Uint32Array, at: number, end: number): number {
+  const key = (words[at] as number) >>> 16;
+  let next = at + 1;
+  while (next < end && (words[next] as number) >>> 16 === key) next++;
+  return next;
+}
+
+function containerBytes(members: number): number {
+  return members <= ARRAY_MEMBERS_MAX ? members * 2 : BITSET_BYTES;
+}
+
+function writeContainer(words: Uint32Array, at: number, end: number, out: Uint8Array, data: number): void {
+  if (end - at <= ARRAY_MEMBERS_MAX) {
+    for (let i = at; i < end; i++) writeU16(out, data + (i - at) * 2, (words[i] as number) & LOW_MAX);
+    return;
+  }
+  out.fill(0, data, data + BITSET_BYTES);
+  for (let i = at; i < end; i++) {
+    const low = (words[i] as number) & LOW_MAX;
+    const byte = data + (low >>> 3);
+    out[byte] = (out[byte] as number) | (1 << (low & 7));
+  }
+}
+
+/**
+ * The members of a portable set, ascending; undefined when it says that it has more than `countMax`.
+ * Throws where what it reads is not that format. Bytes behind the set are ignored, and so are the offsets, as Roaring does.
+ */
+export function smallFromPortable(portable: Uint8Array, countMax: number): Uint32Array | undefined {
+  const layout = readLayout(portable);
+  const count = readCount(portable, layout);
+  if (count > countMax) return undefined;
+  const members = new Uint32Array(count);
+  let data = layout.data;
+  let written = 0;
+  for (let i = 0; i < layout.containers; i++) {
+    const descriptor = layout.descriptors + i * DESCRIPTOR_BYTES;
+    const base = readU16(portable, descriptor) * CONTAINERS_MAX;
+    const end = written + readU16(portable, descriptor + 2) + 1;
+    const target = members.subarray(written, end);
+    if (isRun(portable, layout, i)) data = readRuns(portable, data, base, target);
+    else if (target.length <= ARRAY_MEMBERS_MAX) data = readArray(portable, data, base, target);
+    else data = readBitset(portable, data, base, target);
+    written = end;
+  }
+  return members;
+}
+
+/** Where the parts of a portable set are, in bytes from its beginning. */
+interface Layout {
+  containers: number;
+  /** A bit per container that says whether it is a run container; -1 where there are none. */
+  runFlags: number;
+  descriptors: number;
+  data: number;
+}
+
+function readLayout(portable: Uint8Array): Layout {
+  const cookie = readU32(portable, 0);
+  const hasRuns = (cookie & 0xffff) === COOKIE_RUNS;
+  if (!hasRuns && cookie !== COOKIE_NO_RUNS) throw malformed("wrong cookie");
+  const containers = hasRuns ? (cookie >>> 16) + 1 : readU32(portable, 4);
+  if (containers > CONTAINERS_MAX) throw malformed("too many containers");
+  const descriptors = hasRuns ? 4 + Math.ceil(containers / 8) : HEADER_BYTES;
+  const offsets = descriptors + containers * DESCRIPTOR_BYTES;
+  const hasOffsets = !hasRuns || containers >= NO_OFFSET_THRESHOLD;
+  const data = offsets + (hasOffsets ? containers * OFFSET_BYTES : 0);
+  if (data > portable.length) throw malformed("cut off");
+  return { containers, runFlags: hasRuns ? 4 : -1, descriptors, data };
+}
+
+/** Members of all containers, as the descriptors say. */
+function readCount(portable: Uint8Array, { containers, descriptors }: Layout): number {
+  let count = 0;
+  let previousKey = -1;
+  for (let i = 0; i < containers; i++) {
+    const key = readU16(portable, descriptors + i * DESCRIPTOR_BYTES);
+    if (key <= previousKey) throw malformed("containers out of order");
+    previousKey = key;
+    count += readU16(portable, descriptors + i * DESCRIPTOR_BYTES + 2) + 1;
+  }
+  return count;
+}
+
+function isRun(portable: Uint8Array, { runFlags }: Layout, container: number): boolean {
+  return runFlags !== -1 && (((portable[runFlags + (container >>> 3)] as number) >>> (container & 7)) & 1) === 1;
+}
+
+/** Reads a container's members into `target`, as all three do, and returns where the next container begins. */
+function readArray(portable: Uint8Array, data: number, base: number, target: Uint32Array): number {
+  const end = data + target.length * 2;
+  if (end > portable.length) throw malformed("cut off");
+  let previous = -1;
+  for (let i = 0; i < target.length; i++) {
+    const low = readU16(portable, data + i * 2);
+    if (low <= previous) throw malformed("members out of order");
+    previous = low;
+    target[i] = base + low;
+  }
+  return end;
+}
+
+function readRuns(portable: Uint8Array, data: number, base: number, target: Uint32Array): number {
+  const runs = readU16(portable, data);
+  const first = data + 2;
+  const end = first + runs * RUN_BYTES;
+  if (end > portable.length) throw malformed("cut off");
+  let written = 0;
+  let previous = -1;
+  for (let at = first; at < end; at += RUN_BYTES) {
+    const low = readU16(portable, at);
+    const last = low + readU16(portable, at + 2);
+    if (low <= previous || last > LOW_MAX) throw malformed("runs out of order");
+    if (written + last - low + 1 > target.length) throw malformed("cardinality is wrong");
+    previous = last;
+    for (let member = low; member <= last; member++) target[written++] = base + member;
+  }
+  if (written !== target.length) throw malformed("cardinality is wrong");
+  return end;
+}
+
+function readBitset(portable: Uint8Array, data: number, base: number, target: Uint32Array): number {
+  const end = data + BITSET_BYTES;
+  if (end > portable.length) throw malformed("cut off");
+  let written = 0;
+  for (let low = 0; low <= LOW_MAX; low++) {
+    if ((((portable[data + (low >>> 3)] as number) >>> (low & 7)) & 1) === 0) continue;
+    if (written === target.length) throw malformed("cardinality is wrong");
+    target[written++] = base + low;
+  }
+  if (written !== target.length) throw malformed("cardinality is wrong");
+  return end;
+}
+
+function malformed(what: string): Error {
+  return new Error(`portable Roaring set: ${what}`);
+}
+
+function readU16(bytes: Uint8Array, at: number): number {
+  if (at + 2 > bytes.length) throw malformed("cut off");
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return readU16(bytes, at) + readU16(bytes, at + 2) * 0x10000;
+}
+
+function writeU16(out: Uint8Array, at: number, value: number): void {
+  out[at] = value & 0xff;
+  out[at + 1] = (value >>> 8) & 0xff;
+}
+
+function writeU32(out: Uint8Array, at: number, value: number): void {
+  writeU16(out, at, value & 0xffff);
+  writeU16(out, at + 2, value >>> 16);
+}

@@ -1,0 +1,231 @@
+/**
+ * Brings the log's bits home, a slice at a time between flushes. First each key's bits become a delta beside its chunks, or go
+ * into the chunk at once where that is small; a key whose deltas have grown to a part of its chunks gets them folded into these.
+ * So a bit is written about 1 (log) + 1 (delta) + FOLD_RATIO (chunk) times whatever the size of its value. Every step may be
+ * repeated: bits say what they are now, not what to do, so that a crash between two steps changes nothing.
+ */
+import type { Statement } from "better-sqlite3";
+import { CHUNK_FOLD_NOW_BYTES_MAX, FOLD_RATIO } from "../config.js";
+import { DamagedError } from "../errors.js";
+import type { Flushed } from "./flush.js";
+import { lastBits, Pending, type PendingRow } from "./pending.js";
+import type { Connection } from "./schema.js";
+import { Delta, type Values } from "./values.js";
+
+const CONTAINERS = 2 ** 16;
+
+interface Sizes {
+  chunkBytes: number;
+  deltaBytes: number;
+}
+
+/** A value whose deltas are being folded, chunk by chunk. */
+interface Fold {
+  id: number;
+  delta: Delta;
+  /** Bytes of the deltas that are being folded. */
+  deltaBytes: number;
+  chunks: number[];
+  next: number;
+}
+
+export class Folder {
+  readonly #values: Values;
+  readonly #sizes: Statement<[number], Sizes>;
+  readonly #update: Statement<[number, number, number, number, number]>;
+  readonly #updateSizes: Statement<[number, number, number]>;
+  readonly #deleteLog: Statement<[number]>;
+  readonly #withDeltas: Statement<[], { id: number }>;
+  readonly #warn: (message: string) => void;
+  /** Bits of the flushes since the last round began. */
+  #pending: Pending;
+  /** Bits of the round under way. */
+  #round: Map<number, PendingRow> = new Map();
+  /** Rows of the round that are home: the log has their bits too until the round has ended. */
+  readonly #home = new Set<number>();
+  /** The log's rows up to this one are the round's; undefined while there is none under way. */
+  #roundLogRow: number | undefined;
+  readonly #foldable = new Set<number>();
+  #fold: Fold | undefined;
+  /** Bytes of the log's rows since the last round began. */
+  logBytes: number;
+  /** Bytes of the log's rows that the round under way will delete. */
+  #roundBytes = 0;
+  /** Bytes of all deltas in the file. */
+  deltaBytes: number;
+
+  /** `pending` is what the log holds, as of the opening. */
+  constructor(connection: Connection, values: Values, pending: Pending, warn: (message: string) => void) {
+    this.#values = values;
+    this.#pending = pending;
+    this.#warn = warn;
+    this.#sizes = connection.prepare(
+      "SELECT chunk_bytes AS chunkBytes, delta_bytes AS deltaBytes FROM keys WHERE id = ?",
+    );
+    this.#update = connection.prepare(
+      "UPDATE keys SET byte_length = ?, cardinality = ?, chunk_bytes = ?, delta_bytes = ? WHERE id = ?",
+    );
+    this.#updateSizes = connection.prepare("UPDATE keys SET chunk_bytes = ?, delta_bytes = ? WHERE id = ?");
+    this.#deleteLog = connection.prepare("DELETE FROM log WHERE batch <= ?");
+    this.#withDeltas = connection.prepare("SELECT id FROM keys WHERE delta_bytes > 0");
+    const total = "SELECT total(delta_bytes) AS bytes FROM keys WHERE delta_bytes > 0";
+    this.deltaBytes = connection.prepare<[], { bytes: number }>(total).get()?.bytes ?? 0;
+    const bytes = connection.prepare<[], { bytes: number }>("SELECT total(length(words)) AS bytes FROM log").get();
+    this.logBytes = bytes?.bytes ?? 0;
+  }
+
+  /** Rows with bits in the log. */
+  get pendingRows(): number {
+    return this.#pending.rows.size + this.#round.size;
+  }
+
+  get isRunning(): boolean {
+    return this.#roundLogRow !== undefined || this.#fold !== undefined || this.#foldable.size > 0;
+  }
+
+  /** Whether the log has bits of a row. */
+  has(id: number): boolean {
+    return this.#pending.rows.has(id) || this.#round.has(id) || this.#home.has(id);
+  }
+
+  /** Takes over what a flush has committed. */
+  add({ changed, replaced, logBytes }: Flushed): void {
+    this.logBytes += logBytes;
+    for (const [id, deltaBytes] of replaced) {
+      this.#pending.rows.delete(id);
+      this.#round.delete(id);
+      this.deltaBytes -= deltaBytes;
+      this.#forget(id);
+    }
+    for (const [id, row] of changed) this.#pending.add(id, row);
+  }
+
+  #forget(id: number): void {
+    this.#foldable.delete(id);
+    if (this.#fold?.id !== id) return;
+    this.#fold.delta.dispose();
+    this.#fold = undefined;
+  }
+
+  /** Begins a round over everything that the log holds, up to its row `lastLogRow`. */
+  begin(lastLogRow: number): void {
+    if (this.#roundLogRow !== undefined) return;
+    // In the order of the ids, which is the order of the rows on the pages.
+    this.#round = new Map([...this.#pending.rows].sort(([a], [b]) => a - b));
+    this.#pending = new Pending();
+    this.#roundLogRow = lastLogRow;
+    this.#roundBytes = this.logBytes;
+    this.logBytes = 0;
+  }
+
+  /** Folds all deltas that there are, however small. */
+  foldAll(): void {
+    for (const { id } of this.#withDeltas.all()) this.#foldable.add(id);
+  }
+
+  /** Does one piece of the work; called inside a transaction. Says whether a round has ended with it. */
+  step(): boolean {
+    for (const [id, row] of this.#round) {
+      this.#round.delete(id);
+      this.#home.add(id);
+      this.#bringHome(id, row);
+      return false;
+    }
+    if (this.#roundLogRow !== undefined) {
+      this.#deleteLog.run(this.#roundLogRow);
+      this.#roundLogRow = undefined;
+      this.#roundBytes = 0;
+      this.#home.clear();
+      return true;
+    }
+    this.#stepFold();
+    return false;
+  }
+
+  /** Bytes of all the log's rows in the file. */
+  get logBytesInFile(): number {
+    return this.logBytes + this.#roundBytes;
+  }
+
+  /** Keys were deleted which had so many bytes of deltas. */
+  dropped(deltaBytes: number): void {
+    this.deltaBytes -= deltaBytes;
+  }
+
+  #bringHome(id: number, { byteLength, cardinality, bits }: PendingRow): void {
+    const sizes = this.#sizes.get(id);
+    if (sizes === undefined) return;
+    let { chunkBytes, deltaBytes } = sizes;
+    const changes = lastBits(bits);
+    if (deltaBytes === 0 && chunkBytes <= CHUNK_FOLD_NOW_BYTES_MAX) {
+      try {
+        const delta = new Delta();
+        delta.addChanges(changes);
+        chunkBytes += this.#values.foldNow(id, delta);
+        delta.dispose();
+        this.#update.run(byteLength, cardinality, chunkBytes, 0, id);
+        return;
+      } catch (error) {
+        this.#damaged(error);
+      }
+    }
+    const bytes = this.#values.appendDelta(id, changes);
+    if (bytes === undefined) throw new Error(`row ${id} has more deltas than there are numbers`);
+    deltaBytes += bytes;
+    this.deltaBytes += bytes;
+    this.#update.run(byteLength, cardinality, chunkBytes, deltaBytes, id);
+    if (deltaBytes * FOLD_RATIO > chunkBytes) this.#foldable.add(id);
+  }
+
+  #stepFold(): void {
+    this.#fold ??= this.#beginFold();
+    const fold = this.#fold;
+    if (fold === undefined) return;
+    const sizes = this.#sizes.get(fold.id);
+    // Its database was emptied meanwhile.
+    if (sizes === undefined) return this.#forget(fold.id);
+    const first = fold.chunks[fold.next];
+    if (first === undefined) return this.#endFold(fold, sizes);
+    fold.next++;
+    try {
+      const grown = this.#values.foldChunk(fold.id, first, fold.chunks[fold.next] ?? CONTAINERS, fold.delta);
+      if (grown !== 0) this.#updateSizes.run(sizes.chunkBytes + grown, sizes.deltaBytes, fold.id);
+    } catch (error) {
+      this.#forget(fold.id);
+      this.#damaged(error);
+    }
+  }
+
+  #beginFold(): Fold | undefined {
+    for (const id of this.#foldable) {
+      this.#foldable.delete(id);
+      const sizes = this.#sizes.get(id);
+      if (sizes === undefined) continue;
+      try {
+        const delta = this.#values.deltas(id);
+        if (delta === undefined) continue;
+        const chunks = this.#values.chunks(id);
+        // A value without a chunk, which can't be, would get its first one here.
+        if (chunks.length === 0) chunks.push(0);
+        return { id, delta, deltaBytes: sizes.deltaBytes, chunks, next: 0 };
+      } catch (error) {
+        this.#damaged(error);
+      }
+    }
+    return undefined;
+  }
+
+  #endFold(fold: Fold, sizes: Sizes): void {
+    this.#values.deleteDeltas(fold.id, fold.delta.last);
+    this.#updateSizes.run(sizes.chunkBytes, sizes.deltaBytes - fold.deltaBytes, fold.id);
+    this.deltaBytes -= fold.deltaBytes;
+    fold.delta.dispose();
+    this.#fold = undefined;
+  }
+
+  /** A value that can't be read keeps its deltas beside it; everything else goes on. */
+  #damaged(error: unknown): void {
+    if (!(error instanceof DamagedError)) throw error;
+    this.#warn(error.message);
+  }
+}

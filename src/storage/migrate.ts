@@ -1,0 +1,46 @@
+/**
+ * Brings a file of an older schema forward: one step from each version to the next, all in one transaction, so that a file is of
+ * the old version or of the new one. A released step is never changed; test/fixtures has a file of every version.
+ */
+import { type Connection, SCHEMA_VERSION, VALUE_TABLES, VIEWS } from "./schema.js";
+import { Values } from "./values.js";
+
+/** Rows one step of a migration reads at a time. */
+const BATCH_ROWS = 256;
+
+/** From each version to the next. */
+const STEPS: Readonly<Record<number, (connection: Connection) => void>> = {
+  1: chunksFromBitmaps,
+};
+
+/** Brings the schema of an open file up to date. Throws, and leaves the file as it was, when that fails. */
+export function migrate(connection: Connection): void {
+  const version = Number(connection.pragma("user_version", { simple: true }));
+  if (version >= SCHEMA_VERSION) return;
+  connection.transaction(() => {
+    for (let from = version; from < SCHEMA_VERSION; from++) {
+      const step = STEPS[from];
+      if (step === undefined) throw new Error(`there is no way from schema ${from} to ${from + 1}`);
+      step(connection);
+    }
+    connection.pragma(`user_version = ${SCHEMA_VERSION}`);
+  })();
+}
+
+/** Schema 1 kept a value in one row of `bitmaps`, whatever its size, without a checksum. */
+function chunksFromBitmaps(connection: Connection): void {
+  connection.exec(`
+    ALTER TABLE keys ADD COLUMN chunk_bytes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE keys ADD COLUMN delta_bytes INTEGER NOT NULL DEFAULT 0;
+    ${VALUE_TABLES}
+  `);
+  const values = new Values(connection);
+  const page = connection.prepare<[number], { id: number; portable: Buffer }>(
+    `SELECT id, portable FROM bitmaps WHERE id > ? ORDER BY id LIMIT ${BATCH_ROWS}`,
+  );
+  const setBytes = connection.prepare("UPDATE keys SET chunk_bytes = ? WHERE id = ?");
+  for (let rows = page.all(0); rows.length > 0; rows = page.all((rows.at(-1) as { id: number }).id)) {
+    for (const { id, portable } of rows) setBytes.run(values.insert(id, portable), id);
+  }
+  connection.exec(`DROP TABLE bitmaps; ${VIEWS}`);
+}

@@ -1,0 +1,108 @@
+/**
+ * Roaring's portable format, as far as cutting it needs: a large set is kept in several rows, each a portable set of its own.
+ * Cutting copies containers as they are and never unpacks one. (RoaringFormatSpec, "General layout".)
+ */
+
+const COOKIE_NO_RUNS = 12346;
+const COOKIE_RUNS = 12347;
+/** With runs, a set has container offsets only from this many containers on. */
+const OFFSETS_CONTAINERS_MIN = 4;
+const ARRAY_MEMBERS_MAX = 4096;
+const BITSET_BYTES = 8192;
+/** A piece's header at most: so much, and for each container its key and cardinality, its offset, and the bit that says "runs". */
+const HEADER_BYTES = 9;
+const CONTAINER_HEADER_BYTES = 4 + 4 + 1 / 8;
+
+interface Container {
+  /** Upper 16 bits of its members. */
+  key: number;
+  /** Members less one. */
+  cardinality: number;
+  isRun: boolean;
+  data: Uint8Array;
+}
+
+/** A part of a set: its members from `first << 16` on. */
+export interface Piece {
+  first: number;
+  portable: Uint8Array;
+}
+
+/**
+ * Cuts a portable set into pieces of at most `bytesMax` bytes each (or one container, if that is larger), all about as large.
+ * The first piece begins at 0 whatever its members are. Throws where `portable` is not that format.
+ */
+export function cutPortable(portable: Uint8Array, bytesMax: number): Piece[] {
+  if (portable.length <= bytesMax) return [{ first: 0, portable }];
+  const containers = readContainers(portable);
+  const bytesWanted = portable.length / Math.ceil(portable.length / bytesMax);
+  const pieces: Piece[] = [];
+  let from = 0;
+  let bytes = HEADER_BYTES;
+  containers.forEach(({ data }, i) => {
+    const more = CONTAINER_HEADER_BYTES + data.length;
+    if (i > from && bytes + more > bytesWanted) {
+      pieces.push(pieceOf(containers.slice(from, i)));
+      from = i;
+      bytes = HEADER_BYTES;
+    }
+    bytes += more;
+  });
+  pieces.push(pieceOf(containers.slice(from)));
+  (pieces[0] as Piece).first = 0;
+  return pieces;
+}
+
+function readContainers(portable: Uint8Array): Container[] {
+  const view = new DataView(portable.buffer, portable.byteOffset, portable.byteLength);
+  const cookie = view.getUint32(0, true);
+  const hasRuns = (cookie & 0xffff) === COOKIE_RUNS;
+  if (!hasRuns && cookie !== COOKIE_NO_RUNS) throw new Error("not a portable Roaring set");
+  const count = hasRuns ? (cookie >>> 16) + 1 : view.getUint32(4, true);
+  const flags = hasRuns ? 4 : 8;
+  const descriptors = hasRuns ? flags + ((count + 7) >>> 3) : flags;
+  const hasOffsets = !hasRuns || count >= OFFSETS_CONTAINERS_MIN;
+  let at = descriptors + count * 4 + (hasOffsets ? count * 4 : 0);
+  const containers: Container[] = [];
+  for (let i = 0; i < count; i++) {
+    const key = view.getUint16(descriptors + i * 4, true);
+    const cardinality = view.getUint16(descriptors + i * 4 + 2, true);
+    const isRun = hasRuns && ((view.getUint8(flags + (i >>> 3)) >>> (i & 7)) & 1) === 1;
+    const bytes = isRun ? 2 + view.getUint16(at, true) * 4 : plainBytes(cardinality + 1);
+    if (at + bytes > portable.length) throw new Error("a portable Roaring set is cut off");
+    containers.push({ key, cardinality, isRun, data: portable.subarray(at, at + bytes) });
+    at += bytes;
+  }
+  return containers;
+}
+
+function plainBytes(members: number): number {
+  return members <= ARRAY_MEMBERS_MAX ? members * 2 : BITSET_BYTES;
+}
+
+function pieceOf(containers: readonly Container[]): Piece {
+  const count = containers.length;
+  const hasRuns = containers.some(({ isRun }) => isRun);
+  const hasOffsets = !hasRuns || count >= OFFSETS_CONTAINERS_MIN;
+  const flags = hasRuns ? 4 : 8;
+  const descriptors = hasRuns ? flags + ((count + 7) >>> 3) : flags;
+  const offsets = descriptors + count * 4;
+  let at = offsets + (hasOffsets ? count * 4 : 0);
+  const portable = new Uint8Array(containers.reduce((sum, { data }) => sum + data.length, at));
+  const view = new DataView(portable.buffer);
+  if (hasRuns) {
+    view.setUint32(0, COOKIE_RUNS | ((count - 1) << 16), true);
+  } else {
+    view.setUint32(0, COOKIE_NO_RUNS, true);
+    view.setUint32(4, count, true);
+  }
+  containers.forEach(({ key, cardinality, isRun, data }, i) => {
+    if (isRun) portable[flags + (i >>> 3)] = (portable[flags + (i >>> 3)] as number) | (1 << (i & 7));
+    view.setUint16(descriptors + i * 4, key, true);
+    view.setUint16(descriptors + i * 4 + 2, cardinality, true);
+    if (hasOffsets) view.setUint32(offsets + i * 4, at, true);
+    portable.set(data, at);
+    at += data.length;
+  });
+  return { first: (containers[0] as Container).key, portable };
+}

@@ -1,0 +1,271 @@
+/**
+ * Values in the file: chunks, which hold the set, and deltas, which hold what has changed since. A value is its chunks together,
+ * with each delta's ones added and its zeros taken away, in the order of the deltas. A small value is one chunk and no delta.
+ * Chunks and deltas are Roaring's portable format, each with a checksum: CRC-32 begun at (id + number) mod 2^32.
+ * The only code of the storage that knows Roaring.
+ */
+import { crc32 } from "node:zlib";
+import type { Statement } from "better-sqlite3";
+import roaring from "roaring";
+import { CHUNK_BYTES_MAX } from "../config.js";
+import { DamagedError } from "../errors.js";
+import { Bitmap } from "../keyspace/bitmap.js";
+import { cutPortable } from "./portable.js";
+import type { Connection } from "./schema.js";
+
+const { RoaringBitmap32 } = roaring;
+type RoaringSet = InstanceType<typeof RoaringBitmap32>;
+
+/** Chunks, and deltas, of one value: their numbers are 16 bits. */
+export const VALUE_ROWS_MAX = 2 ** 16;
+/** Containers of a set. */
+const CONTAINERS = 2 ** 16;
+const CONTAINER_BITS = 2 ** 16;
+const OFFSETS = CONTAINERS * CONTAINER_BITS;
+
+/** SQLite's number of a chunk or a delta: the value's id and its own number within it. Above 2^53 only a bigint is exact. */
+export type RowId = number | bigint;
+
+export function rowId(id: number, number: number): RowId {
+  const exact = id * VALUE_ROWS_MAX + number;
+  return Number.isSafeInteger(exact) ? exact : BigInt(id) * BigInt(VALUE_ROWS_MAX) + BigInt(number);
+}
+
+/** The checksum of a row's bytes. It depends on where they belong, so that a row in the wrong place is found out too. */
+export function checksum(id: number, number: number, ...parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => crc32(part, sum), (id + number) % 2 ** 32);
+}
+
+/** Bits of one value: the offsets that are 1 and those that are 0 now, whatever they were. */
+export interface BitChanges {
+  ones: Uint32Array;
+  zeros: Uint32Array;
+}
+
+interface ChunkRow {
+  first: number;
+  portable: Buffer;
+  checksum: number;
+}
+
+interface DeltaRow {
+  number: number;
+  ones: Buffer;
+  zeros: Buffer;
+  checksum: number;
+}
+
+/** A row as the one query for a whole value gives it; `kind` says which of the fields mean something. */
+interface ValueRow {
+  kind: "chunk" | "delta" | "key";
+  number: number;
+  ones: Buffer;
+  zeros: Buffer;
+  checksum: number;
+}
+
+export class Values {
+  readonly #all: Statement<{ id: number; from: RowId; to: RowId }, ValueRow>;
+  readonly #chunks: Statement<[RowId, RowId], { first: number }>;
+  readonly #chunk: Statement<[RowId], ChunkRow>;
+  readonly #deltas: Statement<[RowId, RowId], DeltaRow>;
+  readonly #lastDelta: Statement<[RowId, RowId], { number: number }>;
+  readonly #putChunk: Statement<[RowId, Uint8Array, number]>;
+  readonly #putDelta: Statement<[RowId, Uint8Array, Uint8Array, number]>;
+  readonly #deleteChunks: Statement<[RowId, RowId]>;
+  readonly #deleteDeltas: Statement<[RowId, RowId]>;
+
+  constructor(connection: Connection) {
+    this.#all = connection.prepare(
+      `SELECT 'chunk' AS kind, chunk & 65535 AS number, portable AS ones, NULL AS zeros, checksum
+         FROM chunks WHERE chunk BETWEEN :from AND :to
+       UNION ALL
+       SELECT 'delta', delta & 65535, ones, zeros, checksum FROM deltas WHERE delta BETWEEN :from AND :to
+       UNION ALL
+       SELECT 'key', byte_length, NULL, NULL, 0 FROM keys WHERE id = :id`,
+    );
+    this.#chunks = connection.prepare("SELECT chunk & 65535 AS first FROM chunks WHERE chunk BETWEEN ? AND ?");
+    this.#chunk = connection.prepare("SELECT chunk & 65535 AS first, portable, checksum FROM chunks WHERE chunk = ?");
+    this.#deltas = connection.prepare(
+      "SELECT delta & 65535 AS number, ones, zeros, checksum FROM deltas WHERE delta BETWEEN ? AND ? ORDER BY delta",
+    );
+    this.#lastDelta = connection.prepare(
+      "SELECT delta & 65535 AS number FROM deltas WHERE delta BETWEEN ? AND ? ORDER BY delta DESC LIMIT 1",
+    );
+    this.#putChunk = connection.prepare("INSERT OR REPLACE INTO chunks (chunk, portable, checksum) VALUES (?, ?, ?)");
+    this.#putDelta = connection.prepare("INSERT INTO deltas (delta, ones, zeros, checksum) VALUES (?, ?, ?, ?)");
+    this.#deleteChunks = connection.prepare("DELETE FROM chunks WHERE chunk BETWEEN ? AND ?");
+    this.#deleteDeltas = connection.prepare("DELETE FROM deltas WHERE delta BETWEEN ? AND ?");
+  }
+
+  /** The whole value; undefined when there is no key with this id. Throws DamagedError where a row is not what was written. */
+  load(id: number): Bitmap | undefined {
+    const rows = this.#all.all({ id, from: rowId(id, 0), to: rowId(id, VALUE_ROWS_MAX - 1) });
+    const key = rows.find(({ kind }) => kind === "key");
+    if (key === undefined) return undefined;
+    const set = new RoaringBitmap32();
+    try {
+      for (const { kind, number, ones, zeros, checksum: sum } of rows) {
+        if (kind === "chunk") merge(set, openSet(id, number, sum, ones), "or");
+        if (kind === "delta") mergeDelta(set, id, { number, ones, zeros, checksum: sum });
+      }
+    } catch (error) {
+      set.dispose();
+      throw error;
+    }
+    return new Bitmap(set, key.number);
+  }
+
+  /** Puts a set, given in the portable format, in the place of whatever the value was. Returns the bytes of its rows. */
+  replace(id: number, portable: Uint8Array): number {
+    this.delete(id);
+    return this.insert(id, portable);
+  }
+
+  /** Puts the set of a value that has no rows. Returns the bytes of its rows. */
+  insert(id: number, portable: Uint8Array): number {
+    return cutPortable(portable, CHUNK_BYTES_MAX).reduce((bytes, piece) => {
+      this.#putChunk.run(rowId(id, piece.first), piece.portable, checksum(id, piece.first, piece.portable));
+      return bytes + piece.portable.length;
+    }, 0);
+  }
+
+  delete(id: number): void {
+    this.#deleteChunks.run(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1));
+    this.#deleteDeltas.run(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1));
+  }
+
+  /** Numbers of the value's chunks: each holds the containers from its number to the next chunk's. */
+  chunks(id: number): number[] {
+    return this.#chunks.all(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1)).map(({ first }) => first);
+  }
+
+  /**
+   * Appends a delta and returns its bytes; undefined when the value has as many as there are numbers, and must be folded first.
+   */
+  appendDelta(id: number, changes: BitChanges): number | undefined {
+    const last = this.#lastDelta.get(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1))?.number ?? -1;
+    if (last + 1 >= VALUE_ROWS_MAX) return undefined;
+    const ones = portableOf(changes.ones);
+    const zeros = portableOf(changes.zeros);
+    this.#putDelta.run(rowId(id, last + 1), ones, zeros, checksum(id, last + 1, ones, zeros));
+    return ones.length + zeros.length;
+  }
+
+  /** What all deltas of a value, in their order, make of its bits; undefined when it has none. */
+  deltas(id: number): Delta | undefined {
+    const rows = this.#deltas.all(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1));
+    if (rows.length === 0) return undefined;
+    const delta = new Delta((rows.at(-1) as DeltaRow).number);
+    for (const row of rows) delta.add(id, row);
+    return delta;
+  }
+
+  /** Deletes the deltas up to `number`. */
+  deleteDeltas(id: number, number: number): void {
+    this.#deleteDeltas.run(rowId(id, 0), rowId(id, number));
+  }
+
+  /**
+   * Rewrites the chunk that begins at `first`, which holds the containers up to `end - 1`, with a delta's bits in it. Returns
+   * by how many bytes it grew, 0 where none of the bits are in it.
+   */
+  foldChunk(id: number, first: number, end: number, delta: Delta): number {
+    const range = [first * CONTAINER_BITS, end * CONTAINER_BITS] as const;
+    if (!delta.ones.intersectsWithRange(...range) && !delta.zeros.intersectsWithRange(...range)) return 0;
+    const row = this.#chunk.get(rowId(id, first));
+    const set = row === undefined ? new RoaringBitmap32() : openSet(id, first, row.checksum, row.portable);
+    merge(set, within(delta.ones, range), "or");
+    merge(set, within(delta.zeros, range), "andNot");
+    set.runOptimize();
+    const portable = set.serialize("portable");
+    set.dispose();
+    const pieces = cutPortable(portable, CHUNK_BYTES_MAX);
+    (pieces[0] as { first: number }).first = first;
+    const bytes = pieces.reduce((sum, piece) => {
+      this.#putChunk.run(rowId(id, piece.first), piece.portable, checksum(id, piece.first, piece.portable));
+      return sum + piece.portable.length;
+    }, 0);
+    return bytes - (row?.portable.length ?? 0);
+  }
+
+  /** Writes bits into the chunks at once, all of them. For small values. Returns by how many bytes they grew. */
+  foldNow(id: number, delta: Delta): number {
+    const chunks = this.chunks(id);
+    if (chunks.length === 0) chunks.push(0);
+    return chunks.reduce((grown, first, i) => grown + this.foldChunk(id, first, chunks[i + 1] ?? CONTAINERS, delta), 0);
+  }
+}
+
+/** Bits that are to be folded into a value's chunks. */
+export class Delta {
+  /** Number of the last delta row that is in it; -1 for none. */
+  readonly last: number;
+  readonly ones: RoaringSet = new RoaringBitmap32();
+  readonly zeros: RoaringSet = new RoaringBitmap32();
+
+  constructor(last = -1) {
+    this.last = last;
+  }
+
+  add(id: number, row: DeltaRow): void {
+    const { ones, zeros } = openDelta(id, row);
+    this.#add(ones, zeros);
+  }
+
+  addChanges({ ones, zeros }: BitChanges): void {
+    this.#add(new RoaringBitmap32(ones), new RoaringBitmap32(zeros));
+  }
+
+  #add(ones: RoaringSet, zeros: RoaringSet): void {
+    this.ones.andNotInPlace(zeros);
+    this.zeros.andNotInPlace(ones);
+    merge(this.ones, ones, "or");
+    merge(this.zeros, zeros, "or");
+  }
+
+  dispose(): void {
+    this.ones.dispose();
+    this.zeros.dispose();
+  }
+}
+
+/** Portable form of a set given by its members, in any order. */
+export function portableOf(members: Uint32Array): Uint8Array {
+  const set = new RoaringBitmap32(members);
+  set.runOptimize();
+  const portable = set.serialize("portable");
+  set.dispose();
+  return portable;
+}
+
+/** The part of a set in a range, as a set of its own. Cutting a copy costs the set's containers, making the range its width. */
+function within(set: RoaringSet, [first, end]: readonly [number, number]): RoaringSet {
+  const part = set.clone();
+  part.removeRange(0, first);
+  part.removeRange(end, OFFSETS);
+  return part;
+}
+
+/** Merges `other` into `set`, and disposes of it. */
+function merge(set: RoaringSet, other: RoaringSet, how: "or" | "andNot"): void {
+  if (how === "or") set.orInPlace(other);
+  else set.andNotInPlace(other);
+  other.dispose();
+}
+
+function mergeDelta(set: RoaringSet, id: number, row: DeltaRow): void {
+  const { ones, zeros } = openDelta(id, row);
+  merge(set, ones, "or");
+  merge(set, zeros, "andNot");
+}
+
+function openDelta(id: number, { number, ones, zeros, checksum: sum }: DeltaRow) {
+  if (checksum(id, number, ones, zeros) !== sum) throw new DamagedError(id, `delta ${number} is not what was written`);
+  return { ones: RoaringBitmap32.deserialize(ones, "portable"), zeros: RoaringBitmap32.deserialize(zeros, "portable") };
+}
+
+function openSet(id: number, number: number, sum: number, portable: Buffer): RoaringSet {
+  if (checksum(id, number, portable) !== sum) throw new DamagedError(id, `chunk ${number} is not what was written`);
+  return RoaringBitmap32.deserialize(portable, "portable");
+}

@@ -1,0 +1,130 @@
+/**
+ * Everything that writes to the file: flushes first, and between them, a slice at a time, the work that brings the file in
+ * order (the log's bits home, deltas into chunks, rows that nobody needs away). One transaction at a time, on one thread.
+ */
+import { FOLD_IDLE_MS, FOLD_SLICE_MS, LOG_BYTES_MAX, LOG_ROWS_MAX } from "../config.js";
+import type { Batch } from "../keyspace/change-log.js";
+import type { StorageFigures } from "../keyspace/storage.js";
+import { Flusher } from "./flush.js";
+import { Folder } from "./fold.js";
+import { Garbage } from "./garbage.js";
+import { readLog } from "./pending.js";
+import type { Connection } from "./schema.js";
+import { Values } from "./values.js";
+
+/** What there is still to do. */
+export type WriterFigures = Pick<StorageFigures, "logBytes" | "logRows" | "deltaBytes">;
+
+export const NO_FIGURES: WriterFigures = { logBytes: 0, logRows: 0, deltaBytes: 0 };
+
+export class Writer {
+  readonly #connection: Connection;
+  readonly #values: Values;
+  readonly #garbage: Garbage;
+  readonly #flusher: Flusher;
+  readonly #warn: (message: string) => void;
+  #folder: Folder;
+  /** What the batches up to this one changed is where it belongs: reading finds it without the log. */
+  settledBatch = 0;
+  /** Number of the last batch that was committed, and of the last when the round under way began. */
+  #batch = 0;
+  #roundBatch = 0;
+  #lastFlushMs = Number.NEGATIVE_INFINITY;
+  #isUrgent: boolean;
+
+  /** Throws StartError where the file's log is damaged. */
+  constructor(connection: Connection, warn: (message: string) => void) {
+    this.#connection = connection;
+    this.#warn = warn;
+    this.#values = new Values(connection);
+    this.#garbage = new Garbage(connection, this.#values);
+    this.#flusher = new Flusher(connection, this.#values, this.#garbage);
+    this.#folder = this.#openFolder();
+    // What a crash left in the log is brought home at once.
+    this.#isUrgent = this.#folder.pendingRows > 0;
+  }
+
+  get figures(): WriterFigures {
+    const { logBytesInFile, pendingRows, deltaBytes } = this.#folder;
+    return { logBytes: logBytesInFile, logRows: pendingRows, deltaBytes };
+  }
+
+  /** Commits a batch, or throws and leaves the file as it was. */
+  flush(batch: Batch): void {
+    const flushed = this.#flusher.flush(batch, (id) => this.#folder.has(id));
+    this.#folder.add(flushed);
+    this.#batch = batch.number;
+    if (flushed.changed.size > 0) this.#lastFlushMs = performance.now();
+    if (this.#folder.pendingRows === 0) this.settledBatch = this.#batch;
+  }
+
+  /** Brings the log home soon, whatever its size: memory is short. */
+  settleSoon(): void {
+    this.#isUrgent = true;
+  }
+
+  /** Milliseconds until `step` has something to do: 0 for now, undefined for not before the next flush. */
+  get dueInMs(): number | undefined {
+    const { isRunning, pendingRows, logBytes } = this.#folder;
+    if (isRunning || this.#garbage.isDue) return 0;
+    if (pendingRows === 0) return undefined;
+    if (this.#isUrgent || logBytes >= LOG_BYTES_MAX || pendingRows >= LOG_ROWS_MAX) return 0;
+    return Math.max(this.#lastFlushMs + FOLD_IDLE_MS - performance.now(), 0);
+  }
+
+  /** Whether the work between flushes is late, so that it must be done even while flushes wait. */
+  get isLate(): boolean {
+    const { logBytesInFile, pendingRows } = this.#folder;
+    return logBytesInFile >= 2 * LOG_BYTES_MAX || pendingRows >= 2 * LOG_ROWS_MAX;
+  }
+
+  /** Does FOLD_SLICE_MS of that work in one transaction. Throws when it can't be committed; nothing is lost by it. */
+  step(): void {
+    const end = performance.now() + FOLD_SLICE_MS;
+    let settled = this.settledBatch;
+    try {
+      this.#connection.transaction(() => {
+        // The slice may begin the next round too, which is not settled by that.
+        do if (this.#work()) settled = this.#folder.pendingRows === 0 ? this.#batch : this.#roundBatch;
+        while (this.dueInMs === 0 && performance.now() < end);
+      })();
+    } catch (error) {
+      // The file is as before the slice, and the log in it holds all that was not brought home.
+      this.#folder = this.#openFolder();
+      this.#garbage.lookAgain();
+      throw error;
+    }
+    this.settledBatch = settled;
+  }
+
+  /** Brings everything home, so that the tables alone are the whole truth. */
+  settle(): void {
+    this.#isUrgent = true;
+    while (this.#folder.pendingRows > 0 || this.#folder.logBytesInFile > 0) this.step();
+  }
+
+  /** Settles, folds all deltas and clears all that nobody needs. */
+  tidy(): void {
+    this.settle();
+    this.#folder.foldAll();
+    while (this.dueInMs === 0) this.step();
+  }
+
+  /** One piece of work; says whether a round has ended with it. */
+  #work(): boolean {
+    if (this.#garbage.isDue) {
+      this.#folder.dropped(this.#garbage.step());
+      return false;
+    }
+    if (!this.#folder.isRunning) {
+      this.#isUrgent = false;
+      this.#roundBatch = this.#batch;
+      this.#folder.begin(this.#flusher.lastLogRow);
+    }
+    return this.#folder.step();
+  }
+
+  #openFolder(): Folder {
+    return new Folder(this.#connection, this.#values, readLog(this.#connection), this.#warn);
+  }
+}
