@@ -1,7 +1,7 @@
 /**
  * Imports point downward only, without cycles:
  *
- *   cli > server > net | migrate > commands > keyspace | resp > config, errors, clock, log, memory-size, version
+ *   cli > server > net | migrate > commands > keyspace | resp > config, errors, clock, log, memory-size, version, young-space
  *
  * Beside them stands storage: only server knows it, and it knows only what keyspace declares.
  * Type-only imports count, and so do dynamic ones.
@@ -17,7 +17,7 @@ const layers = {
   keyspace: "^src/keyspace/",
   resp: "^src/resp/",
   storage: "^src/storage/",
-  base: "^src/(config|errors|clock|log|memory-size|version)\\.ts$",
+  base: "^src/(config|errors|clock|log|memory-size|version|young-space)\\.ts$",
 };
 
 /** Which layers each may import, beside itself. */

@@ -69,8 +69,9 @@ export const IDLE_MS = 5 * 60_000;
 /** Pause between two runs of the background work (active expiry, idle sweep), as Redis' default `hz 10`. */
 export const CRON_INTERVAL_MS = 100;
 
-/** Longest time one run of active expiry, or of the idle sweep, may keep the event loop. */
+/** Longest time one run of the idle sweep may keep the event loop, and one of what must not fall behind (expired keys). */
 export const CRON_BUDGET_MS = 1;
+export const BACKLOG_BUDGET_MS = 4;
 
 /** Rows one step of active expiry reads. */
 export const EXPIRE_BATCH_ROWS = 64;
@@ -80,6 +81,9 @@ export const SMALL_MEMBERS_MAX = 256;
 
 /** What a native value takes beside what Roaring's allocator counts: its JavaScript object, and its handle, in bytes. */
 export const NATIVE_OBJECT_BYTES = 400;
+
+/** What a server's process may take beside `maxmemory` before it keeps less: code, JavaScript, page caches, holes in the heap. */
+export const MEMORY_BESIDE_BYTES = 120 * MIB;
 
 /** `maxmemory-samples`: entries of which the coldest leaves when memory is short. */
 export const EVICT_SAMPLE = 5;
@@ -110,6 +114,9 @@ export const CHUNK_FOLD_NOW_BYTES_MAX = 4 * KIB;
 
 /** A value's deltas are folded into its chunks when they are larger than one part in so many of these. */
 export const FOLD_RATIO = 4;
+
+/** Or when there are so many of them, each of which costs a look-up of the value: of few bits a round they never grow large. */
+export const DELTAS_MAX = 1024;
 
 /** Size of the file's log, and number of keys in it, at which its bits are brought home. A start after a crash reads so much. */
 export const LOG_BYTES_MAX = 16 * MIB;

@@ -21,8 +21,8 @@ export class StartError extends Error {}
 export class DamagedError extends Error {
   readonly id: number;
 
-  constructor(id: number, what: string) {
-    super(`the value with id ${id} is damaged in the database file: ${what}`);
+  constructor(id: number, what: string, options?: ErrorOptions) {
+    super(`the value with id ${id} is damaged in the database file: ${what}`, options);
     this.id = id;
   }
 }

@@ -12,7 +12,7 @@ const replyWaitMsMax = 120_000;
 
 export class Connection {
   #socket;
-  /** @type {{ count: number, replies: Reply[], resolve: (replies: Reply[]) => void, reject: (error: Error) => void } | undefined} */
+  /** @type {{ count: number, keepErrors: boolean, replies: Reply[], resolve: (replies: Reply[]) => void, reject: (error: Error) => void } | undefined} */
   #waiting;
 
   /** @param {import("node:net").Socket} socket connected */
@@ -57,15 +57,16 @@ export class Connection {
    * Requests that are already encoded.
    * @param {Buffer | string} bytes a string is latin1
    * @param {number} count how many commands they are
+   * @param {{ keepErrors?: boolean }} [options] whether an error reply is a reply as any other, and not thrown
    * @returns {Promise<Reply[]>}
    */
-  async send(bytes, count) {
+  async send(bytes, count, { keepErrors = false } = {}) {
     if (this.#waiting !== undefined) throw new Error("one pipeline at a time");
     let timer;
     try {
       return await new Promise((resolve, reject) => {
         timer = setTimeout(() => reject(new Error(`no reply within ${replyWaitMsMax} ms`)), replyWaitMsMax);
-        this.#waiting = { count, replies: [], resolve, reject };
+        this.#waiting = { count, keepErrors, replies: [], resolve, reject };
         this.#socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
       });
     } finally {
@@ -81,7 +82,7 @@ export class Connection {
   /** @param {Reply} reply */
   #take(reply) {
     if (this.#waiting === undefined) return;
-    if (reply instanceof Error) return this.#waiting.reject(reply);
+    if (reply instanceof Error && !this.#waiting.keepErrors) return this.#waiting.reject(reply);
     this.#waiting.replies.push(reply);
     if (this.#waiting.replies.length === this.#waiting.count) this.#waiting.resolve(this.#waiting.replies);
   }

@@ -5,7 +5,8 @@
 import { Random } from "./random.mjs";
 
 /**
- * @typedef {{ kind: "SETBIT" | "GETBIT" | "BITCOUNT", keys: number, ids: number }} BitWorkload over key:0 .. key:keys-1
+ * @typedef {{ kind: "SETBIT" | "GETBIT" | "BITCOUNT", keys: number, ids: number, keysUsed?: number }} BitWorkload over
+ *   key:0 .. key:keys-1, or the first `keysUsed` of them
  * @typedef {{ kind: "mark_event", events: number, ids: number }} MarkEventWorkload
  * @typedef {{ kind: "cohort", rows: number, columns: number }} CohortWorkload
  * @typedef {BitWorkload | MarkEventWorkload | CohortWorkload} Workload
@@ -18,6 +19,7 @@ const markEventSpans = ["_2025-11", "_W2025-48", "_2025-11-24", "_2025-11-24-10"
  * @typedef {object} Field digits that are drawn anew for each send
  * @property {number} width
  * @property {boolean} leadingZero whether the first digit may be 0, as in a padded key and unlike in an offset
+ * @property {number} [limit] the number is below it; any number of those digits without
  * @property {number[]} offsets where the digits stand in the batch
  */
 
@@ -55,8 +57,8 @@ export function makeBatches(workload, pipeline, random) {
 export function refresh(batch, random) {
   const { bytes, fields } = batch;
   for (let f = 0; f < fields.length; f++) {
-    const { width, leadingZero, offsets } = /** @type {Field} */ (fields[f]);
-    let bits = random.next();
+    const { width, leadingZero, offsets, limit } = /** @type {Field} */ (fields[f]);
+    let bits = limit === undefined ? random.next() : random.below(limit);
     for (let place = width - 1; place >= 0; place--) {
       let digit = bits % 10;
       bits = (bits / 10) >>> 0;
@@ -82,11 +84,10 @@ export function bitKey(key, keys) {
 
 /**
  * @param {number} number
- * @param {number} count a power of ten: every number of digits is then a valid one
+ * @param {number} count how many numbers there are, from 0 on
  */
 function padded(number, count) {
-  const width = digitsOf(count);
-  return String(number).padStart(width, "0");
+  return String(number).padStart(String(count - 1).length, "0");
 }
 
 /** @param {number} count a power of ten */
@@ -102,10 +103,12 @@ function digitsOf(count) {
  * @param {Random} random
  * @returns {Batch}
  */
-function bitBatch({ kind, keys, ids }, pipeline, random) {
+function bitBatch({ kind, keys, ids, keysUsed = keys }, pipeline, random) {
   const writer = new BatchWriter();
+  // Where every number of that many digits is a key, drawing digits is enough.
+  const limit = keysUsed === 10 ** String(keys - 1).length ? undefined : keysUsed;
   for (let i = 0; i < pipeline; i++) {
-    const key = writer.field(digitsOf(keys), true);
+    const key = writer.field(String(keys - 1).length, true, limit);
     const keyArgument = ["key:", key];
     if (kind === "BITCOUNT") {
       writer.command(["BITCOUNT"], keyArgument);
@@ -180,10 +183,11 @@ class BatchWriter {
   /**
    * @param {number} width
    * @param {boolean} leadingZero
+   * @param {number} [limit]
    * @returns {Field}
    */
-  field(width, leadingZero) {
-    const field = { width, leadingZero, offsets: [] };
+  field(width, leadingZero, limit) {
+    const field = { width, leadingZero, offsets: [], ...(limit === undefined ? {} : { limit }) };
     this.#fields.push(field);
     return field;
   }

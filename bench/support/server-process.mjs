@@ -13,11 +13,17 @@ import { Connection } from "./connection.mjs";
 import { canPin } from "./machine.mjs";
 
 /** @typedef {"ours" | "redis"} Side */
+/**
+ * @typedef {object} StartOptions
+ * @property {readonly string[]} [args] further ones for its command line
+ * @property {readonly string[]} [firstRequest] what it must answer after PING before it counts as ready
+ */
 
 export const serverCore = 0;
 export const clientCore = 1;
 
 const startMsMax = 30_000;
+const startPollMs = 2;
 const stopMsMax = 60_000;
 const ourProgram = fileURLToPath(new URL("../../bin/bitmapist-server", import.meta.url));
 
@@ -88,17 +94,18 @@ export class ServerProcess {
    * Starts a server on the files of the folder and waits until it answers.
    * @param {Side} side
    * @param {string} [folder] an own, temporary one if missing
+   * @param {StartOptions} [options]
    */
-  static async start(side, folder = temporaryFolder()) {
+  static async start(side, folder = temporaryFolder(), { args: more = [], firstRequest } = {}) {
     const port = await freePort();
-    const [program, args] = pinned(serverCore, commandLine(side, folder, port));
+    const [program, args] = pinned(serverCore, [...commandLine(side, folder, port), ...more]);
     const startedAt = performance.now();
     const log = openSync(path.join(folder, "server.log"), "a");
     const child = spawn(program, args, { cwd: folder, stdio: ["ignore", log, log] });
     closeSync(log);
     await once(child, "spawn");
     const server = new ServerProcess(side, folder, port, child);
-    await server.#answers();
+    await server.#answers(firstRequest);
     server.readyMs = performance.now() - startedAt;
     await sleep(300);
     server.emptyRssBytes = server.rssBytes();
@@ -180,7 +187,8 @@ export class ServerProcess {
     clearTimeout(guard);
   }
 
-  async #answers() {
+  /** @param {readonly string[]} firstRequest */
+  async #answers(firstRequest = ["PING"]) {
     const deadline = Date.now() + startMsMax;
     for (;;) {
       if (this.#child.exitCode !== null) throw new Error(`${this.side} does not start:\n${this.log()}`);
@@ -188,13 +196,14 @@ export class ServerProcess {
         const connection = await Connection.open(this.port);
         try {
           await connection.call("PING");
+          await connection.call(...firstRequest);
           return;
         } finally {
           connection.close();
         }
       } catch (cause) {
         if (Date.now() > deadline) throw new Error(`${this.side} does not answer:\n${this.log()}`, { cause });
-        await sleep(10);
+        await sleep(startPollMs);
       }
     }
   }

@@ -5,7 +5,6 @@
  * Exit codes: 0 after a shutdown, 1 for every failure, 130 (SIGINT) and 143 (SIGTERM) when a second signal cut it short.
  */
 import { resolve } from "node:path";
-import { setFlagsFromString } from "node:v8";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { APPENDFSYNC, type AppendFsync, DEFAULT_OPTIONS, MEMORY_DB, type ServerOptions } from "../config.js";
 import { StartError } from "../errors.js";
@@ -13,6 +12,7 @@ import { LineLog, LOG_LEVELS, type Log, type LogLevel } from "../log.js";
 import { parseMemorySize } from "../memory-size.js";
 import type { Server } from "../server.js";
 import { VERSION } from "../version.js";
+import { limitYoungSpace } from "../young-space.js";
 import { type Address, isAllInterfaces, parseAddress } from "./address.js";
 
 /** 128 plus the signal's number, as shells report it. */
@@ -125,8 +125,7 @@ function toServerOptions(flags: ServeFlags, fail: (message: string) => never): S
 
 /** Runs the server until it has stopped and returns the process' exit code. */
 async function serve(options: ServerOptions, log: Log): Promise<number> {
-  // Young objects get 2 MB and not up to 32 MB, which would all stay taken: memory is for bitmaps. Found to cost no speed.
-  setFlagsFromString("--semi-space-growth-factor=1");
+  limitYoungSpace();
   exitOnUncaught(log);
   const signals = new Signals(options, log);
   try {

@@ -119,6 +119,11 @@ export class EntryTable {
     return this.#reservedBytes + (this.#natives.length + this.#freeNatives.length) * POINTER_BYTES;
   }
 
+  /** Bytes of it that entries use: rows that are free are used again before memory grows. */
+  get usedBytes(): number {
+    return this.reservedBytes - (this.#rows - this.#size) * ROW_BYTES;
+  }
+
   /** Number of native values. */
   get natives(): number {
     return this.#natives.length - this.#freeNatives.length;

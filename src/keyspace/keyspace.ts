@@ -5,7 +5,7 @@
  * It must not know the wire, the commands or SQLite.
  */
 import type { Clock, Random } from "../clock.js";
-import { CRON_BUDGET_MS, EXPIRE_BATCH_ROWS, SMALL_MEMBERS_MAX } from "../config.js";
+import { BACKLOG_BUDGET_MS, EXPIRE_BATCH_ROWS, SMALL_MEMBERS_MAX } from "../config.js";
 import { Bitmap } from "./bitmap.js";
 import { type Batch, ChangeLog } from "./change-log.js";
 import { Contents, FLAG } from "./contents.js";
@@ -364,10 +364,10 @@ export class Keyspace {
     return true;
   }
 
-  /** Active expiry: finds keys whose deadline has passed and that nobody asks for, for at most CRON_BUDGET_MS. */
+  /** Active expiry: finds keys whose deadline has passed and that nobody asks for, for at most BACKLOG_BUDGET_MS. */
   expireCycle(): void {
     this.tick();
-    const end = performance.now() + CRON_BUDGET_MS;
+    const end = performance.now() + BACKLOG_BUDGET_MS;
     do {
       const rows = this.#storage.expired(this.now, this.#expired, EXPIRE_BATCH_ROWS);
       for (const row of rows) this.#expireStored(row);

@@ -4,11 +4,13 @@
  */
 import type { Random } from "../clock.js";
 import {
+  BACKLOG_BUDGET_MS,
   CRON_BUDGET_MS,
   EVICT_BATCH,
   EVICT_SAMPLE,
   IDLE_BATCH_ENTRIES,
   IDLE_MS,
+  MEMORY_BESIDE_BYTES,
   MEMORY_CHECK_ENTRIES,
   NATIVE_OBJECT_BYTES,
   SMALL_MEMBERS_MAX,
@@ -18,6 +20,8 @@ import { type Contents, FLAG } from "./contents.js";
 import type { Database } from "./database.js";
 import { NO_ENTRY, VALUE } from "./entry-table.js";
 
+/** However much the process takes, keys and values may have one part in so many of `maxmemory`. */
+const BOUND_DIVISOR_MAX = 4;
 /** Unit of `lastUse`: with 32 bits it lasts for 13 years. */
 const USE_MS = 100;
 /** A native value that was not used for this long and has shrunk becomes a small one again. */
@@ -28,8 +32,7 @@ const DEMOTE_MEMBERS_MAX = SMALL_MEMBERS_MAX / 2;
 const EVICT_TRIES = 64;
 
 export class Residency {
-  /** `maxmemory`: bytes that entries and values may take; 0 for as many as there are. */
-  maxBytes = 0;
+  #maxBytes = 0;
   /** Time in the unit of an entry's `lastUse`. */
   now = 0;
   /** Keys that left because memory was short. */
@@ -39,6 +42,8 @@ export class Residency {
 
   readonly #databases: readonly Database[];
   readonly #startMs: number;
+  /** What keys and values may use at present: `maxBytes`, or less while the process has taken too much beside. */
+  #bound = 0;
   readonly #random: Random;
   /** Batches up to this one are settled: the entries that they changed may leave. */
   #settledBatch = 0;
@@ -57,6 +62,16 @@ export class Residency {
     this.#random = random;
   }
 
+  /** `maxmemory`: bytes that entries and values may take; 0 for as many as there are. */
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
+  set maxBytes(bytes: number) {
+    this.#maxBytes = bytes;
+    this.#bound = bytes;
+  }
+
   // --- figures
 
   /** Keys in memory, tombstones not counted out: they leave when their deletion is settled. */
@@ -69,10 +84,12 @@ export class Residency {
     return this.#sum(({ entries }) => entries.natives);
   }
 
-  /** Bytes of memory that entries and values take, as their allocators count them. */
+  /**
+   * Bytes of memory that entries and values use, as their allocators count them. What they have taken and do not use is not
+   * counted: it does not go away by evicting, and is used before they take more.
+   */
   get bytes(): number {
-    const entries = this.#sum((contents) => contents.arena.reservedBytes + contents.entries.reservedBytes);
-    return entries + this.nativeBytes;
+    return this.#sum(({ arena, entries }) => arena.usedBytes + entries.usedBytes) + this.nativeBytes;
   }
 
   /** Bytes that native values take. */
@@ -110,15 +127,19 @@ export class Residency {
 
   // --- background work
 
-  /** Called ten times a second; takes at most about CRON_BUDGET_MS. */
+  /** Called ten times a second; takes at most about BACKLOG_BUDGET_MS. */
   cycle(nowMs: number): void {
+    if (this.maxBytes > 0) {
+      this.#bound = Math.min(
+        Math.max(this.maxBytes - this.#excess(), this.maxBytes / BOUND_DIVISOR_MAX),
+        this.maxBytes,
+      );
+      this.#makeRoom();
+    }
     this.tick(nowMs);
-    if (this.maxBytes > 0) this.#makeRoom();
-    const end = performance.now() + CRON_BUDGET_MS;
-    do {
-      this.#freeDropped();
-      if (this.#sweep()) return;
-    } while (performance.now() < end);
+    const begun = performance.now();
+    while (this.#dropped.length > 0 && performance.now() < begun + BACKLOG_BUDGET_MS) this.#freeDropped();
+    while (!this.#sweep() && performance.now() < begun + CRON_BUDGET_MS);
   }
 
   #freeDropped(): void {
@@ -139,7 +160,7 @@ export class Residency {
     const database = this.#databases[this.#sweepDatabase];
     if (database === undefined) {
       this.#sweepDatabase = 0;
-      return this.#dropped.length === 0;
+      return true;
     }
     const { contents } = database;
     const end = Math.min(this.#sweepEntry + IDLE_BATCH_ENTRIES, contents.entries.capacity);
@@ -169,11 +190,19 @@ export class Residency {
 
   // --- the bound
 
+  /**
+   * Bytes by which the process' memory is above maxmemory and what a server takes beside. The C library may not be able to use
+   * again what was freed: then less is kept, so that there is something to use.
+   */
+  #excess(): number {
+    return process.memoryUsage.rss() - this.maxBytes - MEMORY_BESIDE_BYTES;
+  }
+
   /** Lets the coldest go until memory is below its bound, a bounded number at a time. */
   #makeRoom(): void {
     this.#grown = 0;
     if (this.isStuck) return;
-    for (let i = 0; i < EVICT_BATCH && this.bytes > this.maxBytes; i++) {
+    for (let i = 0; i < EVICT_BATCH && this.bytes > this.#bound; i++) {
       if (this.#evictOne()) continue;
       this.isStuck = true;
       return;

@@ -5,7 +5,7 @@
  * repeated: bits say what they are now, not what to do, so that a crash between two steps changes nothing.
  */
 import type { Statement } from "better-sqlite3";
-import { CHUNK_FOLD_NOW_BYTES_MAX, FOLD_RATIO } from "../config.js";
+import { CHUNK_FOLD_NOW_BYTES_MAX, DELTAS_MAX, FOLD_RATIO } from "../config.js";
 import { DamagedError } from "../errors.js";
 import type { Flushed } from "./flush.js";
 import { lastBits, Pending, type PendingRow } from "./pending.js";
@@ -169,12 +169,16 @@ export class Folder {
         this.#damaged(error);
       }
     }
-    const bytes = this.#values.appendDelta(id, changes);
-    if (bytes === undefined) throw new Error(`row ${id} has more deltas than there are numbers`);
-    deltaBytes += bytes;
-    this.deltaBytes += bytes;
+    const delta = this.#values.appendDelta(id, changes);
+    if (delta === undefined) {
+      // Only deltas that can't be folded become so many, and then the value can't be read at all.
+      this.#warn(`the value with id ${id} is damaged in the database file, and further bits of it are not kept`);
+      return;
+    }
+    deltaBytes += delta.bytes;
+    this.deltaBytes += delta.bytes;
     this.#update.run(byteLength, cardinality, chunkBytes, deltaBytes, id);
-    if (deltaBytes * FOLD_RATIO > chunkBytes) this.#foldable.add(id);
+    if (deltaBytes * FOLD_RATIO > chunkBytes || delta.number + 1 >= DELTAS_MAX) this.#foldable.add(id);
   }
 
   #stepFold(): void {

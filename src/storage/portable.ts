@@ -35,18 +35,23 @@ export interface Piece {
 export function cutPortable(portable: Uint8Array, bytesMax: number): Piece[] {
   if (portable.length <= bytesMax) return [{ first: 0, portable }];
   const containers = readContainers(portable);
-  const bytesWanted = portable.length / Math.ceil(portable.length / bytesMax);
+  // As few as leave room for a container more in each, so that the last need not take what the others have no room for.
+  const bytesAimed = Math.max(bytesMax - BITSET_BYTES, bytesMax / 2);
+  const bytesWanted = portable.length / Math.ceil(portable.length / bytesAimed);
   const pieces: Piece[] = [];
   let from = 0;
   let bytes = HEADER_BYTES;
+  let total = 0;
   containers.forEach(({ data }, i) => {
     const more = CONTAINER_HEADER_BYTES + data.length;
-    if (i > from && bytes + more > bytesWanted) {
+    const isEnough = total + more / 2 > bytesWanted * (pieces.length + 1);
+    if (i > from && (isEnough || bytes + more > bytesMax)) {
       pieces.push(pieceOf(containers.slice(from, i)));
       from = i;
       bytes = HEADER_BYTES;
     }
     bytes += more;
+    total += more;
   });
   pieces.push(pieceOf(containers.slice(from)));
   (pieces[0] as Piece).first = 0;

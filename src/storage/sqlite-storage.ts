@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import { type AppendFsync, READER_CACHE_KIB, WRITER_YOUNG_MIB } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
 import type { StorageFigures } from "../keyspace/storage.js";
+import { limitYoungSpace } from "../young-space.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import type { BackupData, WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { Reader } from "./reader.js";
@@ -51,6 +52,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
       workerData,
       resourceLimits: { maxYoungGenerationSizeMb: WRITER_YOUNG_MIB },
     });
+    this.#writer.on("online", limitYoungSpace);
     this.#writer.on("message", (report: WriterReport) => this.#report(report));
     this.#writer.on("error", (error) => this.#died(error));
     this.#writer.on("exit", () => this.#died(new Error("the writer thread ended")));
@@ -96,6 +98,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
   backup(target: string): Promise<void> {
     const workerData: BackupData = { path: this.#path, target };
     const worker = new Worker(new URL("./backup-worker.js", import.meta.url), { workerData });
+    worker.on("online", limitYoungSpace);
     return new Promise((resolve, reject) => {
       worker.on("error", reject);
       worker.on("exit", () => resolve());

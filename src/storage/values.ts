@@ -5,7 +5,7 @@
  * The only code of the storage that knows Roaring.
  */
 import { crc32 } from "node:zlib";
-import type { Statement } from "better-sqlite3";
+import { SqliteError, type Statement } from "better-sqlite3";
 import roaring from "roaring";
 import { CHUNK_BYTES_MAX } from "../config.js";
 import { DamagedError } from "../errors.js";
@@ -100,7 +100,7 @@ export class Values {
 
   /** The whole value; undefined when there is no key with this id. Throws DamagedError where a row is not what was written. */
   load(id: number): Bitmap | undefined {
-    const rows = this.#all.all({ id, from: rowId(id, 0), to: rowId(id, VALUE_ROWS_MAX - 1) });
+    const rows = reading(id, () => this.#all.all({ id, from: rowId(id, 0), to: rowId(id, VALUE_ROWS_MAX - 1) }));
     const key = rows.find(({ kind }) => kind === "key");
     if (key === undefined) return undefined;
     const set = new RoaringBitmap32();
@@ -140,21 +140,19 @@ export class Values {
     return this.#chunks.all(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1)).map(({ first }) => first);
   }
 
-  /**
-   * Appends a delta and returns its bytes; undefined when the value has as many as there are numbers, and must be folded first.
-   */
-  appendDelta(id: number, changes: BitChanges): number | undefined {
+  /** Appends a delta, and says its number and its bytes; undefined when the value has as many as there are numbers. */
+  appendDelta(id: number, changes: BitChanges): { number: number; bytes: number } | undefined {
     const last = this.#lastDelta.get(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1))?.number ?? -1;
     if (last + 1 >= VALUE_ROWS_MAX) return undefined;
     const ones = portableOf(changes.ones);
     const zeros = portableOf(changes.zeros);
     this.#putDelta.run(rowId(id, last + 1), ones, zeros, checksum(id, last + 1, ones, zeros));
-    return ones.length + zeros.length;
+    return { number: last + 1, bytes: ones.length + zeros.length };
   }
 
   /** What all deltas of a value, in their order, make of its bits; undefined when it has none. */
   deltas(id: number): Delta | undefined {
-    const rows = this.#deltas.all(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1));
+    const rows = reading(id, () => this.#deltas.all(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1)));
     if (rows.length === 0) return undefined;
     const delta = new Delta((rows.at(-1) as DeltaRow).number);
     for (const row of rows) delta.add(id, row);
@@ -172,8 +170,9 @@ export class Values {
    */
   foldChunk(id: number, first: number, end: number, delta: Delta): number {
     const range = [first * CONTAINER_BITS, end * CONTAINER_BITS] as const;
-    if (!delta.ones.intersectsWithRange(...range) && !delta.zeros.intersectsWithRange(...range)) return 0;
-    const row = this.#chunk.get(rowId(id, first));
+    // Not intersectsWithRange(), which (in roaring 2.7.0) does not see the last bit of a range that ends with a container.
+    if (delta.ones.rangeCardinality(...range) === 0 && delta.zeros.rangeCardinality(...range) === 0) return 0;
+    const row = reading(id, () => this.#chunk.get(rowId(id, first)));
     const set = row === undefined ? new RoaringBitmap32() : openSet(id, first, row.checksum, row.portable);
     merge(set, within(delta.ones, range), "or");
     merge(set, within(delta.zeros, range), "andNot");
@@ -263,6 +262,16 @@ function mergeDelta(set: RoaringSet, id: number, row: DeltaRow): void {
 function openDelta(id: number, { number, ones, zeros, checksum: sum }: DeltaRow) {
   if (checksum(id, number, ones, zeros) !== sum) throw new DamagedError(id, `delta ${number} is not what was written`);
   return { ones: RoaringBitmap32.deserialize(ones, "portable"), zeros: RoaringBitmap32.deserialize(zeros, "portable") };
+}
+
+/** What SQLite finds broken while it reads a value is damage of that value. */
+function reading<T>(id: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof SqliteError) || !error.code.startsWith("SQLITE_CORRUPT")) throw error;
+    throw new DamagedError(id, error.message, { cause: error });
+  }
 }
 
 function openSet(id: number, number: number, sum: number, portable: Buffer): RoaringSet {

@@ -25,7 +25,11 @@ class WriterLoop {
   #synchronous: WriterData["synchronous"];
   #timeout: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
+  /** A batch could not be committed: it is tried again later, and everything behind it waits. */
   #isRetrying = false;
+  /** The work between flushes failed: it is not tried again before this, in milliseconds of `performance.now()`. */
+  #workNotBeforeMs = 0;
+  #workFailure = "";
   #settledReported = 0;
   #isClosed = false;
 
@@ -62,18 +66,18 @@ class WriterLoop {
         if (this.#isClosed) return;
         if (this.#writer.isLate) this.#step();
       }
-      if (this.#writer.dueInMs === 0) this.#step();
       if (wasRetrying) this.#report({ kind: "recovered" });
     } catch (error) {
-      this.#report({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });
+      this.#report({ kind: "failed", reason: reasonOf(error) });
       this.#isRetrying = true;
     }
+    if (!this.#isRetrying) this.#step();
     this.#schedule();
   }
 
   #schedule(): void {
     this.#unschedule();
-    const delayMs = this.#isRetrying ? FLUSH_RETRY_MS : this.#writer.dueInMs;
+    const delayMs = this.#isRetrying ? FLUSH_RETRY_MS : this.#workDueInMs;
     if (delayMs === undefined) return;
     if (delayMs === 0) this.#immediate = setImmediate(() => this.#run());
     else this.#timeout = setTimeout(() => this.#run(), delayMs);
@@ -100,10 +104,26 @@ class WriterLoop {
     if (close === true) this.#close();
   }
 
+  /** When to do the work between flushes; undefined for not before the next. */
+  get #workDueInMs(): number | undefined {
+    const { dueInMs } = this.#writer;
+    return dueInMs === undefined ? undefined : Math.max(dueInMs, this.#workNotBeforeMs - performance.now(), 0);
+  }
+
+  /** Does a slice of that work if it is due. When it fails nothing is lost, and flushes go on. */
   #step(): void {
-    // What is brought home is in the log already: it need not wait for the disk. The next flush's sync covers it.
-    this.#connection.pragma("synchronous = NORMAL");
-    this.#writer.step();
+    if (this.#workDueInMs !== 0) return;
+    try {
+      // What is brought home is in the log already: it need not wait for the disk. The next flush's sync covers it.
+      this.#connection.pragma("synchronous = NORMAL");
+      this.#writer.step();
+      this.#workFailure = "";
+    } catch (error) {
+      this.#workNotBeforeMs = performance.now() + FLUSH_RETRY_MS;
+      const failure = `can't put the database file in order: ${reasonOf(error)}`;
+      if (failure !== this.#workFailure) this.#report({ kind: "warning", message: failure });
+      this.#workFailure = failure;
+    }
     this.#reportSettled();
   }
 
@@ -122,4 +142,8 @@ class WriterLoop {
     this.#report({ kind: "closed" });
     this.#port.close();
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

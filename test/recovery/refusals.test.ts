@@ -329,7 +329,7 @@ test.each([
   [["--db"], /--db/],
   [["--db", "a.db", "--bak", "./a.db"], /--bak/],
   [["--appendfsync", "sometimes"], /--appendfsync/],
-  [["--appendfsync=always"], /--appendfsync/],
+  [["--appendfsync=yes"], /--appendfsync/],
   [["--loglevel", "loud"], /--loglevel/],
   [["--debug=perhaps"], /--debug/],
   [["-debug=perhaps"], /debug/],

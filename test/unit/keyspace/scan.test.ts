@@ -147,6 +147,22 @@ describe("one page", () => {
     expect(keyspace.keys(database, () => true)).toEqual(["stays"]);
     expect(keyspace.randomKey(database)).toBe("stays");
   });
+
+  test("lets an expired key die once that is in the file but not yet known to be there", () => {
+    const { storage, clock, keyspace, database, create } = setUp();
+    create("a", "stays");
+    const entry = keyspace.lookup(database, "a");
+    if (entry !== undefined) keyspace.setDeadline(entry, clock.now() + 1);
+    const batch = keyspace.takeBatch();
+    storage.apply(batch);
+    clock.advance(2);
+    keyspace.tick();
+    expect(scanned(keyspace, database, 10)).toEqual(["stays"]);
+    expect([database.size, database.volatileSize, keyspace.expiredKeys]).toEqual([1, 0, 1]);
+    keyspace.committed(batch);
+    expect(scanned(keyspace, database, 10)).toEqual(["stays"]);
+    expect(database.size).toBe(1);
+  });
 });
 
 test("KEYS goes over as many keys as there are, beyond one read", () => {

@@ -6,7 +6,9 @@ import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { backup } from "../../../src/storage/backup.js";
 import { APPLICATION_ID, checkFile, connect, createSchema, SCHEMA_VERSION } from "../../../src/storage/schema.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
+import { expectTidy, rowCounts } from "./file-checks.js";
 import { temporaryFolder } from "./files.js";
+import { noise, Store } from "./store.js";
 
 const CACHE_KIB = 100;
 
@@ -66,6 +68,37 @@ describe("a backup", () => {
     backup(storage.connection, file("copies/copy.db"));
     expect(siblings(file("copies/copy.db"))).toEqual(["copy.db"]);
     storage.close();
+  });
+
+  test("is in order: its chunks alone are the whole truth, whatever the log holds, which stays as it is", () => {
+    const file = temporaryFolder();
+    const store = new Store(source(file("data.db")).reopened());
+    const large = noise(300_000);
+    store.put("large", large);
+    store.put("gone", large);
+    store.put("other", large, 3);
+    store.flush();
+    store.touch("large", 7);
+    store.flush();
+    store.storage.settle();
+    store.touch("large", 2_000_000);
+    store.bit("key", 17);
+    store.delete("gone");
+    store.keyspace.flush(store.database(3));
+    store.flush();
+    const rows = () => rowCounts(store.connection);
+    const before = rows();
+    expect(before).toMatchObject({ log: 1, deltas: 1, dropped_values: 1, dropped_slots: 1 });
+    backup(store.connection, file("copy.db"));
+    expect(rows()).toEqual(before);
+    const copy = connect(file("copy.db"), CACHE_KIB);
+    expectTidy(copy);
+    expect(rowCounts(copy).keys).toBe(2);
+    const copied = new Store(new StorageInHand(copy));
+    expect(copied.readHome("large").toString("latin1")).toBe(store.read("large").toString("latin1"));
+    expect(copied.row("key")).toMatchObject({ cardinality: 4, length: 500_000_001 });
+    copied.storage.close();
+    store.storage.close();
   });
 
   test("replaces an older one, or whatever file has its name", () => {

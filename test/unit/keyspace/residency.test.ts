@@ -1,0 +1,133 @@
+/** What stays in memory when it is short: the bound holds, the coldest leave, changes stay until the storage gives them back. */
+import { describe, expect, test } from "vitest";
+import { ManualClock } from "../../../src/clock.js";
+import { KIB, MIB, SMALL_MEMBERS_MAX } from "../../../src/config.js";
+import { Bitmap } from "../../../src/keyspace/bitmap.js";
+import type { Database } from "../../../src/keyspace/database.js";
+import { Keyspace } from "../../../src/keyspace/keyspace.js";
+import { randomOf } from "./bytes.js";
+import { StorageInHand } from "./sqlite.js";
+
+/** A native value that nobody used for ten seconds may become a small one. */
+const LATER_MS = 11_000;
+
+function setUp() {
+  const storage = new StorageInHand();
+  const clock = new ManualClock(0);
+  const keyspace = new Keyspace(storage, clock, randomOf(7));
+  const [database, other] = keyspace.databases as [Database, Database];
+  const { residency } = keyspace;
+  const fill = (keys: number, members = 3) => {
+    for (let k = 0; k < keys; k++) {
+      keyspace.tick();
+      for (let i = 0; i < members; i++) keyspace.setBit(database, `key:${k}`, i * 1000 + k, 1);
+    }
+  };
+  const settle = () => {
+    storage.commit(keyspace);
+    storage.settle();
+  };
+  const cycle = (times = 50) => {
+    for (let i = 0; i < times; i++) residency.cycle(clock.now());
+  };
+  return { storage, clock, keyspace, database, other, residency, fill, settle, cycle };
+}
+
+describe("a bound on memory", () => {
+  test("is kept, and every key is still there with its value", () => {
+    const { keyspace, database, residency, fill, settle, cycle } = setUp();
+    fill(20_000);
+    settle();
+    const unbounded = residency.bytes;
+    residency.maxBytes = Math.floor(unbounded / 2);
+    cycle();
+    expect(residency.bytes).toBeLessThanOrEqual(residency.maxBytes);
+    expect(residency.keys).toBeLessThan(20_000);
+    expect(residency.evicted).toBe(20_000 - residency.keys);
+    for (let k = 0; k < 20_000; k++) {
+      keyspace.tick();
+      const entry = keyspace.lookup(database, `key:${k}`);
+      expect(entry === undefined ? 0 : keyspace.value(entry).cardinality).toBe(3);
+    }
+    // The pass itself, which looked every key up, did not go beyond the bound by more than one check's worth.
+    expect(residency.bytes).toBeLessThanOrEqual(residency.maxBytes + 128 * KIB);
+  });
+
+  test("does not take what is not settled: it says that it is stuck, until it is", () => {
+    const { storage, keyspace, residency, fill, settle, cycle } = setUp();
+    fill(5000);
+    residency.maxBytes = 100 * KIB;
+    cycle();
+    expect([residency.keys, residency.isStuck]).toEqual([5000, true]);
+    storage.commit(keyspace);
+    cycle();
+    settle();
+    expect(residency.isStuck).toBe(false);
+    cycle();
+    expect(residency.keys).toBeLessThan(5000);
+  });
+
+  test("lets the coldest go: keys in use stay while others are read once", () => {
+    const { clock, keyspace, database, residency, fill, settle, cycle } = setUp();
+    fill(20_000);
+    settle();
+    residency.maxBytes = Math.floor(residency.bytes * 0.8);
+    const hot = Array.from({ length: 200 }, (_, i) => `key:${i * 7}`);
+    for (let round = 0; round < 40; round++) {
+      clock.advance(1000);
+      keyspace.tick();
+      for (const key of hot) keyspace.lookup(database, key);
+      for (let k = 0; k < 1000; k++) {
+        keyspace.tick();
+        keyspace.lookup(database, `key:${(round * 1000 + k) % 20_000}`);
+      }
+      cycle(5);
+    }
+    const before = keyspace.storageLookups;
+    for (const key of hot) keyspace.lookup(database, key);
+    expect(keyspace.storageLookups - before).toBeLessThan(hot.length / 10);
+  });
+
+  test("of 0 is none", () => {
+    const { residency, fill, settle, cycle } = setUp();
+    fill(2000);
+    settle();
+    cycle();
+    expect([residency.keys, residency.evicted]).toEqual([2000, 0]);
+  });
+});
+
+describe("values", () => {
+  test("become native when they outgrow an array, and small again when they have shrunk and rested", () => {
+    const { clock, keyspace, database, residency, cycle } = setUp();
+    for (let i = 0; i <= SMALL_MEMBERS_MAX; i++) keyspace.setBit(database, "a", i * 3, 1);
+    expect(residency.nativeValues).toBe(1);
+    for (let i = 20; i <= SMALL_MEMBERS_MAX; i++) keyspace.setBit(database, "a", i * 3, 0);
+    cycle();
+    expect(residency.nativeValues).toBe(1);
+    clock.advance(LATER_MS);
+    cycle();
+    expect(residency.nativeValues).toBe(0);
+    const entry = keyspace.lookup(database, "a");
+    const value = entry === undefined ? undefined : keyspace.value(entry);
+    expect([value?.cardinality, value?.byteLength]).toEqual([20, (SMALL_MEMBERS_MAX * 3) / 8 + 1]);
+  });
+
+  test("give their native memory back when they are deleted, replaced, flushed or leave", () => {
+    const { keyspace, database, other, residency, settle, cycle } = setUp();
+    const before = Bitmap.usedBytes();
+    const big = () => Bitmap.fromBytes(Buffer.alloc(MIB, 0x55));
+    for (const key of ["deleted", "replaced", "evicted"]) keyspace.setValue(database, key, big());
+    for (let i = 0; i < 100; i++) keyspace.setValue(other, `flushed:${i}`, big());
+    expect(Bitmap.usedBytes() - before).toBeGreaterThan(50 * MIB);
+    settle();
+    const entry = keyspace.lookup(database, "deleted");
+    if (entry !== undefined) keyspace.delete(entry);
+    keyspace.setValue(database, "replaced", Bitmap.fromBytes(Buffer.from("x")));
+    keyspace.flush(other);
+    settle();
+    residency.maxBytes = 1;
+    cycle();
+    expect(Bitmap.usedBytes() - before).toBeLessThan(KIB);
+  });
+});
