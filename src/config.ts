@@ -99,8 +99,8 @@ export const IDLE_BATCH_ENTRIES = 64;
 export const KEYS_AT_ONCE_MAX = 10_000;
 export const KEYS_SLICE_MS = 4;
 
-/** Most keys one SCAN call returns, whatever COUNT says, so that one call cannot keep the others waiting. */
-export const SCAN_COUNT_MAX = 1_000_000;
+/** Most keys one SCAN call looks at, whatever COUNT says, so that one call cannot keep the others waiting: some 4 ms. */
+export const SCAN_COUNT_MAX = 1000;
 
 /** SQLite page cache of the reader and of the writer, in KiB each. The default of 2 MiB is too small for random inserts. */
 export const READER_CACHE_KIB = 8 * KIB;

@@ -5,6 +5,7 @@
  *
  * A record is `kind | detail << 8 | id's upper 16 bits << 16`, the id's lower 32 bits, then what its kind needs.
  */
+import { MIB } from "../config.js";
 import { type Contents, FLAG } from "./contents.js";
 import { VALUE } from "./entry-table.js";
 import { portableSizeOfSmall, writePortableOfSmall } from "./small-set.js";
@@ -28,6 +29,8 @@ export const ID_MAX = 2 ** 47 - 1;
 
 const WORD_BYTES = 4;
 const INITIAL_WORDS = 16 * 1024;
+/** A batch of more memory is given to the collector. */
+const SPARE_BYTES_MAX = 16 * MIB;
 
 /** A part of history that is committed as one. */
 export interface Batch {
@@ -62,6 +65,8 @@ export class ChangeLog {
   #valued: number[] = [];
   #valuedIn: Contents[] = [];
   #words = new Uint32Array(INITIAL_WORDS);
+  /** Memory of a batch that was committed, for the next one: growing anew each time would leave holes in the heap. */
+  #spare: Uint32Array<ArrayBuffer> | undefined;
   #length = 0;
   #valueBytes = 0;
   readonly #float = new Float64Array(1);
@@ -154,8 +159,15 @@ export class ChangeLog {
     this.#valuedIn = [];
     this.#valueBytes = 0;
     this.#length = 0;
-    this.#words = new Uint32Array(INITIAL_WORDS);
+    this.#words = this.#spare ?? new Uint32Array(INITIAL_WORDS);
+    this.#spare = undefined;
     return batch;
+  }
+
+  /** Takes back the memory of a batch that is done with. */
+  reuse({ buffer }: Uint32Array): void {
+    if (buffer.byteLength > SPARE_BYTES_MAX || !(buffer instanceof ArrayBuffer)) return;
+    if (buffer.byteLength > (this.#spare?.byteLength ?? 0)) this.#spare = new Uint32Array(buffer);
   }
 
   #touch(contents: Contents, entry: number): void {

@@ -20,7 +20,7 @@ import type { Bit, Value } from "./value.js";
 import { Watches } from "./watches.js";
 
 /** Rows a walk over a whole database reads at a time. */
-const WALK_ROWS = 1024;
+const WALK_ROWS = 128;
 
 const FIRST_EXPIRED: ExpiredCursor = { deadline: Number.NEGATIVE_INFINITY, id: 0 };
 
@@ -70,7 +70,12 @@ export class Keyspace {
       .sort((a, b) => a.number - b.number)
       .map((stored) => new Database(stored.number, new Contents(stored, this.#seed())));
     this.#nextSlot = Math.max(...this.databases.map(({ contents }) => contents.slot)) + 1;
-    this.residency = new Residency(this.databases, this.now, random);
+    this.residency = new Residency(
+      this.databases,
+      this.now,
+      random,
+      () => this.isDirty || this.#log.number - 1 > this.residency.settledBatch,
+    );
   }
 
   #seed(): number {
@@ -508,9 +513,10 @@ export class Keyspace {
     this.#log.database({ number, slot, keys: size, volatileKeys: volatileSize });
   }
 
-  /** The storage has committed a batch. */
-  committed(batch: Batch): void {
+  /** The storage has committed a batch, and may give its memory back. */
+  committed(batch: Batch, memory?: Uint32Array): void {
     this.#committedBatch = batch.number;
+    if (memory !== undefined) this.#log.reuse(memory);
     for (const { contents } of this.databases) contents.created.committed(batch.number);
   }
 

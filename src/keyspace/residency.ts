@@ -28,8 +28,8 @@ const USE_MS = 100;
 const DEMOTE_MS = 10_000;
 /** How far a value must have shrunk for that, so that it does not go back and forth. */
 const DEMOTE_MEMBERS_MAX = SMALL_MEMBERS_MAX / 2;
-/** Tries to find a clean entry before memory is taken to be full of changes that are not settled. */
-const EVICT_TRIES = 64;
+/** Entries looked at for a clean one before memory is taken to be full of changes that are not settled. */
+const EVICT_TRIES = 1024;
 
 export class Residency {
   #maxBytes = 0;
@@ -45,8 +45,9 @@ export class Residency {
   /** What keys and values may use at present: `maxBytes`, or less while the process has taken too much beside. */
   #bound = 0;
   readonly #random: Random;
+  readonly #mayBeUnsettled: () => boolean;
   /** Batches up to this one are settled: the entries that they changed may leave. */
-  #settledBatch = 0;
+  settledBatch = 0;
   /** Entries and values that came since memory was last looked at. */
   #grown = 0;
   /** Where the sweep goes on. */
@@ -56,7 +57,9 @@ export class Residency {
   readonly #dropped: Contents[] = [];
   #droppedEntry = 0;
 
-  constructor(databases: readonly Database[], startMs: number, random: Random) {
+  /** `mayBeUnsettled` says whether there are changes that a settled batch does not hold. */
+  constructor(databases: readonly Database[], startMs: number, random: Random, mayBeUnsettled: () => boolean) {
+    this.#mayBeUnsettled = mayBeUnsettled;
     this.#databases = databases;
     this.#startMs = startMs;
     this.#random = random;
@@ -115,7 +118,7 @@ export class Residency {
   }
 
   settled(batch: number): void {
-    this.#settledBatch = batch;
+    this.settledBatch = batch;
     this.isStuck = false;
   }
 
@@ -185,7 +188,7 @@ export class Residency {
   }
 
   #isClean({ entries }: Contents, number: number): boolean {
-    return entries.batch(number) <= this.#settledBatch;
+    return entries.batch(number) <= this.settledBatch;
   }
 
   // --- the bound
@@ -204,7 +207,7 @@ export class Residency {
     if (this.isStuck) return;
     for (let i = 0; i < EVICT_BATCH && this.bytes > this.#bound; i++) {
       if (this.#evictOne()) continue;
-      this.isStuck = true;
+      this.isStuck = this.#mayBeUnsettled();
       return;
     }
   }
@@ -215,9 +218,11 @@ export class Residency {
     let coldestEntry = NO_ENTRY;
     let coldestUse = Number.POSITIVE_INFINITY;
     let found = 0;
-    for (let tries = 0; tries < EVICT_TRIES && found < EVICT_SAMPLE; tries++) {
-      const contents = this.#somewhere();
-      const number = Math.floor(this.#random() * contents.entries.capacity);
+    const contents = this.#somewhere();
+    const { capacity } = contents.entries;
+    let number = Math.floor(this.#random() * capacity);
+    for (let tries = Math.min(EVICT_TRIES, capacity); tries > 0 && found < EVICT_SAMPLE; tries--) {
+      number = number + 1 < capacity ? number + 1 : 0;
       if (!contents.entries.isUsed(number) || !this.#isClean(contents, number)) continue;
       found++;
       const use = contents.entries.lastUse(number);

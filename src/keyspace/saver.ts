@@ -221,11 +221,11 @@ export class Saver {
     const written = this.#storage.write(batch);
     this.#stalledSince(begunMs);
     written.then(
-      () => {
+      (memory) => {
         const committedMs = performance.now();
         this.#inFlight.shift();
         this.#inFlightBytes -= flight.bytes;
-        this.#keyspace.committed(batch);
+        this.#keyspace.committed(batch, memory);
         this.#committed(changes, committedMs - begunMs);
         this.#stalledSince(committedMs);
       },

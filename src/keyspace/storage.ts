@@ -55,9 +55,10 @@ export interface Storage {
 
   /**
    * Commits a batch. Batches are committed in the order of the calls. Resolves after the commit, and only then. Until the
-   * storage says that the batch is settled, `load` may give values without the batch's single bits.
+   * storage says that the batch is settled, `load` may give values without the batch's single bits. Gives the batch's memory back
+   * where it can.
    */
-  write(batch: Batch): Promise<void>;
+  write(batch: Batch): Promise<Uint32Array | undefined>;
   readonly figures: StorageFigures;
   /** Whether what is committed would survive a loss of power without `sync`. */
   readonly syncsCommits: boolean;

@@ -84,19 +84,22 @@ export class Flusher {
     const changes = new Changes();
     readBatch(batch, changes);
     const flushed: Flushed = { changed: new Map(), replaced: new Map(), logBytes: 0 };
-    this.#connection.transaction(() => {
-      // In the order of the ids, which is the order of the rows on the pages.
-      for (const [id, change] of [...changes.rows].sort(([a], [b]) => a - b)) {
-        this.#flushRow(id, change, changes.droppedSlots, flushed);
-      }
-      for (const slot of changes.droppedSlots) this.#garbage.dropSlot(slot);
-      // All of them leave before any comes back: two databases may have exchanged their slots.
-      for (const { number } of changes.databases.values()) this.#deleteDatabase.run(number);
-      for (const { slot, number, keys, volatileKeys } of changes.databases.values()) {
-        this.#insertDatabase.run(slot, number, keys, volatileKeys);
-      }
-      flushed.logBytes = this.#append(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
-    })();
+    this.#connection
+      .transaction(() => {
+        // In the order of the ids, which is the order of the rows on the pages.
+        for (const [id, change] of [...changes.rows].sort(([a], [b]) => a - b)) {
+          this.#flushRow(id, change, changes.droppedSlots, flushed);
+        }
+        for (const slot of changes.droppedSlots) this.#garbage.dropSlot(slot);
+        // All of them leave before any comes back: two databases may have exchanged their slots.
+        for (const { number } of changes.databases.values()) this.#deleteDatabase.run(number);
+        for (const { slot, number, keys, volatileKeys } of changes.databases.values()) {
+          this.#insertDatabase.run(slot, number, keys, volatileKeys);
+        }
+        flushed.logBytes = this.#append(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
+        // Immediate: a transaction that reads first could not wait for somebody else's lock.
+      })
+      .immediate();
     if (flushed.logBytes > 0) this.#nextLogRow++;
     return flushed;
   }

@@ -41,6 +41,7 @@ export class Folder {
   #pending: Pending;
   /** Bits of the round under way. */
   #round: Map<number, PendingRow> = new Map();
+  #rest = this.#round.entries();
   /** Rows of the round that are home: the log has their bits too until the round has ended. */
   readonly #home = new Set<number>();
   /** The log's rows up to this one are the round's; undefined while there is none under way. */
@@ -112,6 +113,7 @@ export class Folder {
     if (this.#roundLogRow !== undefined) return;
     // In the order of the ids, which is the order of the rows on the pages.
     this.#round = new Map([...this.#pending.rows].sort(([a], [b]) => a - b));
+    this.#rest = this.#round.entries();
     this.#pending = new Pending();
     this.#roundLogRow = lastLogRow;
     this.#roundBytes = this.logBytes;
@@ -125,7 +127,10 @@ export class Folder {
 
   /** Does one piece of the work; called inside a transaction. Says whether a round has ended with it. */
   step(): boolean {
-    for (const [id, row] of this.#round) {
+    // One iterator for the round: a new one would pass over everything that was deleted before.
+    const next = this.#rest.next();
+    if (next.done !== true) {
+      const [id, row] = next.value;
       this.#round.delete(id);
       this.#home.add(id);
       this.#bringHome(id, row);

@@ -31,9 +31,10 @@ export class MemoryStorage extends Reader implements DurableStorage {
     return { ...this.#writer.figures, walBytes: 0, fileBytes: 0 };
   }
 
-  async write(batch: Batch): Promise<void> {
+  async write(batch: Batch): Promise<Uint32Array> {
     this.#writer.flush(batch);
     this.#schedule();
+    return batch.words;
   }
 
   readonly syncsCommits = false;

@@ -20,7 +20,8 @@ export interface WriterRequest {
 }
 
 export type WriterReport =
-  | { kind: "committed"; number: number; figures: WriterFigures }
+  /** `words` is the batch's memory, handed back. */
+  | { kind: "committed"; number: number; words: Uint32Array; figures: WriterFigures }
   /** The file's tables hold everything up to this batch. */
   | { kind: "settled"; number: number; figures: WriterFigures }
   /** A commit, or a slice of the writer's own work, failed and is tried again. */

@@ -35,12 +35,13 @@ function chunksFromBitmaps(connection: Connection): void {
     ${VALUE_TABLES}
   `);
   const values = new Values(connection);
-  const page = connection.prepare<[number], { id: number; portable: Buffer }>(
-    `SELECT id, portable FROM bitmaps WHERE id > ? ORDER BY id LIMIT ${BATCH_ROWS}`,
+  const page = connection.prepare<[number], { id: number }>(
+    `SELECT id FROM bitmaps WHERE id > ? ORDER BY id LIMIT ${BATCH_ROWS}`,
   );
+  const load = connection.prepare<[number], { portable: Buffer }>("SELECT portable FROM bitmaps WHERE id = ?");
   const setBytes = connection.prepare("UPDATE keys SET chunk_bytes = ? WHERE id = ?");
   for (let rows = page.all(0); rows.length > 0; rows = page.all((rows.at(-1) as { id: number }).id)) {
-    for (const { id, portable } of rows) setBytes.run(values.insert(id, portable), id);
+    for (const { id } of rows) setBytes.run(values.insert(id, (load.get(id) as { portable: Buffer }).portable), id);
   }
   connection.exec(`DROP TABLE bitmaps; ${VIEWS}`);
 }

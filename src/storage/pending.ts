@@ -3,6 +3,7 @@
  * costs a few pages whatever the number of keys. Here they are in memory, by row, and so they are read back after a crash.
  */
 import { StartError } from "../errors.js";
+import type { Bit } from "../keyspace/value.js";
 import type { Connection } from "./schema.js";
 import { checksum } from "./values.js";
 
@@ -82,31 +83,93 @@ export function encodeLog(changed: ReadonlyMap<number, PendingRow>, replaced: re
   return words.subarray(0, at);
 }
 
-function decodeLog(words: Uint32Array, pending: Pending): void {
-  const at = (index: number): number => words[index] as number;
-  for (let i = 0; i < words.length; ) {
-    const id = at(i) + (at(i + 1) & 0xffff) * 2 ** 32;
-    const flags = at(i + 1) >>> 16;
-    const count = at(i + 5);
-    if ((flags & FLAG.replaced) !== 0) pending.rows.delete(id);
+/** One row's part of a log record. Its bits are decoded only when they are asked for: a start after a crash reads many. */
+class LogPart {
+  readonly #words: Uint32Array;
+  readonly #start: number;
+
+  constructor(words: Uint32Array, start: number) {
+    this.#words = words;
+    this.#start = start;
+  }
+
+  get id(): number {
+    return this.#at(0) + (this.#at(1) & 0xffff) * 2 ** 32;
+  }
+
+  get isReplaced(): boolean {
+    return (this.#flags & FLAG.replaced) !== 0;
+  }
+
+  /** Where the next part begins. */
+  get end(): number {
+    return this.#start + HEADER_WORDS + this.count + (this.#hasZeros ? Math.ceil(this.count / WORD_BITS) : 0);
+  }
+
+  /** Number of bits. */
+  get count(): number {
+    return this.#at(5);
+  }
+
+  get row(): PendingRow {
+    const { count } = this;
     const bits: number[] = [];
-    const offsets = i + HEADER_WORDS;
-    const mask = offsets + count;
-    const hasZeros = (flags & FLAG.hasZeros) !== 0;
     for (let b = 0; b < count; b++) {
-      const bit = hasZeros ? (at(mask + Math.floor(b / WORD_BITS)) >>> (b % WORD_BITS)) & 1 : 1;
-      bits.push(at(offsets + b) * 2 + bit);
+      const mask = this.#hasZeros ? this.#at(HEADER_WORDS + count + Math.floor(b / WORD_BITS)) : -1;
+      bits.push(this.#at(HEADER_WORDS + b) * 2 + ((mask >>> (b % WORD_BITS)) & 1));
     }
-    if (count > 0) {
-      pending.add(id, { byteLength: at(i + 2), cardinality: at(i + 3) + at(i + 4) * 2 ** 32, bits });
-    }
-    i = mask + (hasZeros ? Math.ceil(count / WORD_BITS) : 0);
+    return { byteLength: this.#at(2), cardinality: this.#at(3) + this.#at(4) * 2 ** 32, bits };
+  }
+
+  get #flags(): number {
+    return this.#at(1) >>> 16;
+  }
+
+  get #hasZeros(): boolean {
+    return (this.#flags & FLAG.hasZeros) !== 0;
+  }
+
+  #at(index: number): number {
+    return this.#words[this.#start + index] as number;
   }
 }
 
 /** What the file's log holds. Throws StartError where a row of it is not what was written. */
 export function readLog(connection: Connection): Pending {
   const pending = new Pending();
+  for (const part of readParts(connection)) {
+    if (part.isReplaced) pending.rows.delete(part.id);
+    if (part.count > 0) pending.add(part.id, part.row);
+  }
+  return pending;
+}
+
+/** The same for who asks for few rows of it. */
+export class Leftover {
+  readonly #parts = new Map<number, LogPart[]>();
+  /** The largest id in it; 0 when it is empty. */
+  readonly lastId: number = 0;
+
+  constructor(connection: Connection) {
+    for (const part of readParts(connection)) {
+      const { id } = part;
+      this.lastId = Math.max(this.lastId, id);
+      const parts = this.#parts.get(id);
+      if (part.isReplaced) this.#parts.delete(id);
+      else if (parts === undefined) this.#parts.set(id, [part]);
+      else parts.push(part);
+    }
+  }
+
+  /** The bits of a row, in the order of their change. */
+  *bits(id: number): Generator<{ offset: number; bit: Bit }, void> {
+    for (const part of this.#parts.get(id) ?? []) {
+      for (const packed of part.row.bits) yield { offset: Math.floor(packed / 2), bit: (packed % 2) as Bit };
+    }
+  }
+}
+
+function* readParts(connection: Connection): Generator<LogPart, void> {
   const rows = connection
     .prepare<[], { batch: number; words: Buffer; checksum: number }>(
       "SELECT batch, words, checksum FROM log ORDER BY batch",
@@ -117,9 +180,14 @@ export function readLog(connection: Connection): Pending {
       throw new StartError(`the database file is damaged: log row ${batch} is not what was written`);
     }
     // A blob may begin anywhere: words need their alignment.
-    decodeLog(new Uint32Array(Uint8Array.from(words).buffer), pending);
+    const aligned = new Uint32Array(words.length / Uint32Array.BYTES_PER_ELEMENT);
+    new Uint8Array(aligned.buffer).set(words);
+    for (let at = 0; at < aligned.length; ) {
+      const part = new LogPart(aligned, at);
+      yield part;
+      at = part.end;
+    }
   }
-  return pending;
 }
 
 export function logChecksum(batch: number, words: Uint8Array): number {

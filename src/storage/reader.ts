@@ -3,7 +3,7 @@ import type { Statement } from "better-sqlite3";
 import type { Bitmap } from "../keyspace/bitmap.js";
 import { keyHash } from "../keyspace/hash.js";
 import { type ExpiredCursor, NO_DEADLINE, type StoredDatabase, type StoredKey } from "../keyspace/storage.js";
-import { type Pending, readLog } from "./pending.js";
+import { Leftover } from "./pending.js";
 import type { Connection } from "./schema.js";
 import { VALUE_ROWS_MAX, Values } from "./values.js";
 
@@ -28,7 +28,7 @@ export class Reader {
   readonly #sameHash: Statement<[number, number], KeyRow>;
   readonly #expired: Statement<{ now: number; deadline: number; id: number; limit: number }, KeyRow>;
   /** What a crash left in the log, until the writer has brought it home. Later bits are in memory, with their keys. */
-  #leftover: Pending | undefined;
+  #leftover: Leftover | undefined;
 
   constructor(connection: Connection) {
     this.databases = connection
@@ -43,8 +43,8 @@ export class Reader {
        WHERE deadline < :now AND (deadline, id) > (:deadline, :id)
        ORDER BY deadline, id LIMIT :limit`,
     );
-    this.#leftover = readLog(connection);
-    this.nextId = [...this.#leftover.rows.keys()].reduce((a, b) => Math.max(a, b), lastId(connection)) + 1;
+    this.#leftover = new Leftover(connection);
+    this.nextId = Math.max(lastId(connection), this.#leftover.lastId) + 1;
   }
 
   find(slot: number, key: string): StoredKey | undefined {
@@ -55,10 +55,7 @@ export class Reader {
   load(id: number): Bitmap {
     const bitmap = this.#values.load(id);
     if (bitmap === undefined) throw new Error(`the database file has no value for the key with id ${id}`);
-    const late = this.#leftover?.rows.get(id);
-    if (late !== undefined) {
-      for (const packed of late.bits) bitmap.setBit(Math.floor(packed / 2), packed % 2 === 1 ? 1 : 0);
-    }
+    for (const { offset, bit } of this.#leftover?.bits(id) ?? []) bitmap.setBit(offset, bit);
     return bitmap;
   }
 

@@ -19,8 +19,8 @@ const SYNCHRONOUS = { always: "FULL", everysec: "FULL", no: "NORMAL" } as const 
   WriterData["synchronous"]
 >;
 
-interface Waiter {
-  resolve: () => void;
+interface Waiter<T> {
+  resolve: (value: T) => void;
   reject: (error: Error) => void;
 }
 
@@ -29,8 +29,8 @@ export class SqliteStorage extends Reader implements DurableStorage {
   readonly #lock: Connection;
   readonly #connection: Connection;
   readonly #writer: Worker;
-  readonly #committed = new Map<number, Waiter>();
-  readonly #synced = new Map<number, Waiter>();
+  readonly #committed = new Map<number, Waiter<Uint32Array>>();
+  readonly #synced = new Map<number, Waiter<void>>();
   readonly #events: StorageEvents;
   #figures: WriterFigures = NO_FIGURES;
   #syncNumber = 0;
@@ -58,7 +58,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
     this.#writer.on("exit", () => this.#died(new Error("the writer thread ended")));
   }
 
-  write(batch: Batch): Promise<void> {
+  write(batch: Batch): Promise<Uint32Array> {
     const { number, words } = batch;
     return new Promise((resolve, reject) => {
       this.#committed.set(number, { resolve, reject });
@@ -129,7 +129,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
     switch (report.kind) {
       case "committed":
         this.#figures = report.figures;
-        this.#committed.get(report.number)?.resolve();
+        this.#committed.get(report.number)?.resolve(report.words);
         this.#committed.delete(report.number);
         this.#events.onWritten();
         break;

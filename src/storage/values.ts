@@ -1,7 +1,7 @@
 /**
  * Values in the file: chunks, which hold the set, and deltas, which hold what has changed since. A value is its chunks together,
  * with each delta's ones added and its zeros taken away, in the order of the deltas. A small value is one chunk and no delta.
- * Chunks and deltas are Roaring's portable format, each with a checksum: CRC-32 begun at (id + number) mod 2^32.
+ * Chunks and deltas are Roaring's portable format, each with a checksum: CRC-32 begun at the row's number mod 2^32.
  * The only code of the storage that knows Roaring.
  */
 import { crc32 } from "node:zlib";
@@ -33,7 +33,7 @@ export function rowId(id: number, number: number): RowId {
 
 /** The checksum of a row's bytes. It depends on where they belong, so that a row in the wrong place is found out too. */
 export function checksum(id: number, number: number, ...parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, part) => crc32(part, sum), (id + number) % 2 ** 32);
+  return parts.reduce((sum, part) => crc32(part, sum), ((id % VALUE_ROWS_MAX) * VALUE_ROWS_MAX + number) % 2 ** 32);
 }
 
 /** Bits of one value: the offsets that are 1 and those that are 0 now, whatever they were. */
@@ -103,6 +103,11 @@ export class Values {
     const rows = reading(id, () => this.#all.all({ id, from: rowId(id, 0), to: rowId(id, VALUE_ROWS_MAX - 1) }));
     const key = rows.find(({ kind }) => kind === "key");
     if (key === undefined) return undefined;
+    const [first] = rows;
+    // Most values are one chunk: there is nothing to merge.
+    if (rows.length === 2 && first?.kind === "chunk") {
+      return new Bitmap(openSet(id, first.number, first.checksum, first.ones), key.number);
+    }
     const set = new RoaringBitmap32();
     try {
       for (const { kind, number, ones, zeros, checksum: sum } of rows) {

@@ -3,12 +3,15 @@ import { FLUSH_RETRY_MS, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES, WRITER_CACHE_KIB }
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { type Connection, connect } from "./schema.js";
 import { sync } from "./sync.js";
-import { Writer } from "./writer.js";
+import { NOTHING_SETTLED, Writer } from "./writer.js";
+
+/** A failure that lasts is said again after this long. */
+const SAY_AGAIN_MS = 60_000;
 
 /** What the loop needs of the thread's port. */
 export interface WriterPort {
   on(event: "message", listener: (request: WriterRequest) => void): unknown;
-  postMessage(report: WriterReport): void;
+  postMessage(report: WriterReport, transfer?: ArrayBuffer[]): void;
   close(): void;
 }
 
@@ -30,7 +33,8 @@ class WriterLoop {
   /** The work between flushes failed: it is not tried again before this, in milliseconds of `performance.now()`. */
   #workNotBeforeMs = 0;
   #workFailure = "";
-  #settledReported = 0;
+  #workFailureSaidMs = 0;
+  #settledReported = NOTHING_SETTLED;
   #isClosed = false;
 
   constructor(port: WriterPort, { path, synchronous }: WriterData) {
@@ -51,8 +55,8 @@ class WriterLoop {
     this.#schedule();
   }
 
-  #report(report: WriterReport): void {
-    this.#port.postMessage(report);
+  #report(report: WriterReport, transfer: ArrayBuffer[] = []): void {
+    this.#port.postMessage(report, transfer);
   }
 
   /** Does what is asked, and then one slice of what is due; the next waits for its turn behind new messages. */
@@ -93,7 +97,8 @@ class WriterLoop {
     if (batch !== undefined) {
       this.#connection.pragma(`synchronous = ${this.#synchronous}`);
       this.#writer.flush(batch);
-      this.#report({ kind: "committed", number: batch.number, figures: this.#writer.figures });
+      const { number, words } = batch;
+      this.#report({ kind: "committed", number, words, figures: this.#writer.figures }, [words.buffer as ArrayBuffer]);
       this.#reportSettled();
     }
     if (syncNumber !== undefined) {
@@ -117,11 +122,13 @@ class WriterLoop {
       // What is brought home is in the log already: it need not wait for the disk. The next flush's sync covers it.
       this.#connection.pragma("synchronous = NORMAL");
       this.#writer.step();
-      this.#workFailure = "";
     } catch (error) {
       this.#workNotBeforeMs = performance.now() + FLUSH_RETRY_MS;
       const failure = `can't put the database file in order: ${reasonOf(error)}`;
-      if (failure !== this.#workFailure) this.#report({ kind: "warning", message: failure });
+      if (failure !== this.#workFailure || performance.now() > this.#workFailureSaidMs + SAY_AGAIN_MS) {
+        this.#report({ kind: "warning", message: failure });
+        this.#workFailureSaidMs = performance.now();
+      }
       this.#workFailure = failure;
     }
     this.#reportSettled();
@@ -135,7 +142,12 @@ class WriterLoop {
   }
 
   #close(): void {
-    this.#writer.settle();
+    try {
+      this.#writer.settle();
+    } catch (error) {
+      // What is committed stays in the log, from which the next start takes it.
+      this.#report({ kind: "warning", message: `can't put the database file in order: ${reasonOf(error)}` });
+    }
     this.#unschedule();
     this.#connection.close();
     this.#isClosed = true;

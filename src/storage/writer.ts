@@ -17,6 +17,9 @@ export type WriterFigures = Pick<StorageFigures, "logBytes" | "logRows" | "delta
 
 export const NO_FIGURES: WriterFigures = { logBytes: 0, logRows: 0, deltaBytes: 0 };
 
+/** `settledBatch` while not even what an earlier run left in the log is settled. */
+export const NOTHING_SETTLED = -1;
+
 export class Writer {
   readonly #connection: Connection;
   readonly #values: Values;
@@ -42,6 +45,7 @@ export class Writer {
     this.#folder = this.#openFolder();
     // What a crash left in the log is brought home at once.
     this.#isUrgent = this.#folder.pendingRows > 0;
+    if (this.#isUrgent) this.settledBatch = NOTHING_SETTLED;
   }
 
   get figures(): WriterFigures {
@@ -83,11 +87,13 @@ export class Writer {
     const end = performance.now() + FOLD_SLICE_MS;
     let settled = this.settledBatch;
     try {
-      this.#connection.transaction(() => {
-        // The slice may begin the next round too, which is not settled by that.
-        do if (this.#work()) settled = this.#folder.pendingRows === 0 ? this.#batch : this.#roundBatch;
-        while (this.dueInMs === 0 && performance.now() < end);
-      })();
+      this.#connection
+        .transaction(() => {
+          // The slice may begin the next round too, which is not settled by that.
+          do if (this.#work()) settled = this.#folder.pendingRows === 0 ? this.#batch : this.#roundBatch;
+          while (this.dueInMs === 0 && performance.now() < end);
+        })
+        .immediate();
     } catch (error) {
       // The file is as before the slice, and the log in it holds all that was not brought home.
       this.#folder = this.#openFolder();
@@ -112,7 +118,8 @@ export class Writer {
 
   /** One piece of work; says whether a round has ended with it. */
   #work(): boolean {
-    if (this.#garbage.isDue) {
+    const isUrgent = this.#isUrgent || this.isLate || this.#folder.isRunning;
+    if (this.#garbage.isDue && !isUrgent) {
       this.#folder.dropped(this.#garbage.step());
       return false;
     }

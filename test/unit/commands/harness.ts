@@ -20,7 +20,7 @@ export const START_MS = 1_700_000_000_000;
 class RecordingStorage extends StorageInHand {
   readonly batches: Batch[] = [];
 
-  override write(batch: Batch): Promise<void> {
+  override write(batch: Batch): Promise<Uint32Array> {
     this.batches.push(batch);
     return super.write(batch);
   }

@@ -20,11 +20,11 @@ class SlowStorage extends StorageInHand {
     this.syncsCommits = syncsCommits;
   }
 
-  override write(batch: Batch): Promise<void> {
+  override write(batch: Batch): Promise<Uint32Array> {
     return new Promise((resolve, reject) => {
       const commit = () => {
         this.apply(batch);
-        resolve();
+        resolve(batch.words);
       };
       this.writes.push({ batch, commit, die: reject });
     });

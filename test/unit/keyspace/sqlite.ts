@@ -9,7 +9,7 @@ import type { Keyspace } from "../../../src/keyspace/keyspace.js";
 import type { Storage, StorageFigures } from "../../../src/keyspace/storage.js";
 import { Reader } from "../../../src/storage/reader.js";
 import { type Connection, connect, createSchema } from "../../../src/storage/schema.js";
-import { Writer } from "../../../src/storage/writer.js";
+import { NOTHING_SETTLED, Writer } from "../../../src/storage/writer.js";
 
 const CACHE_KIB = 2048;
 
@@ -19,7 +19,7 @@ export class StorageInHand extends Reader implements Storage {
   readonly warnings: string[] = [];
   readonly syncsCommits: boolean = true;
   syncs = 0;
-  #settledReported = 0;
+  #settledReported = NOTHING_SETTLED;
 
   constructor(connection: Connection = emptyDatabase()) {
     super(connection);
@@ -37,8 +37,9 @@ export class StorageInHand extends Reader implements Storage {
     this.writer.flush(batch);
   }
 
-  async write(batch: Batch): Promise<void> {
+  async write(batch: Batch): Promise<Uint32Array> {
     this.apply(batch);
+    return batch.words;
   }
 
   /** Does a slice of the writer's own work: so many pieces of it. */
