@@ -1,8 +1,10 @@
 /**
  * The entry of the command line: the list of subcommands (one file each in cli/), and how mistakes are told.
- * Every usage error is one line on stderr and exit code 1.
+ * Every usage error is one line on stderr and exit code 1 (2 of check, whose 1 means damage).
  */
 import { Command } from "commander";
+import { addBackupCommand } from "./cli/backup.js";
+import { addCheckCommand } from "./cli/check.js";
 import { type FlagNames, translateGoFlags } from "./cli/go-flags.js";
 import { addServeCommand } from "./cli/serve.js";
 
@@ -12,6 +14,8 @@ const program = new Command("bitmapist-server")
   .helpCommand(false)
   .configureOutput({ outputError: (text, write) => write(`${text.trim().replace(/\n+/g, " ")}\n`) });
 addServeCommand(program);
+addCheckCommand(program);
+addBackupCommand(program);
 
 await program.parseAsync(translate(process.argv.slice(2)), { from: "user" });
 

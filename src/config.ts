@@ -83,7 +83,10 @@ export const SMALL_MEMBERS_MAX = 256;
 export const NATIVE_OBJECT_BYTES = 400;
 
 /** What a server's process may take beside `maxmemory` before it keeps less: code, JavaScript, page caches, holes in the heap. */
-export const MEMORY_BESIDE_BYTES = 120 * MIB;
+export const MEMORY_BESIDE_BYTES = 90 * MIB;
+
+/** Heap that a byte of a native value takes where values come and go: glibc before 2.38 cannot use again all that was freed. */
+export const NATIVE_HEAP_FACTOR = 1.5;
 
 /** `maxmemory-samples`: entries of which the coldest leaves when memory is short. */
 export const EVICT_SAMPLE = 5;
@@ -104,7 +107,7 @@ export const SCAN_COUNT_MAX = 1000;
 
 /** SQLite page cache of the reader and of the writer, in KiB each. The default of 2 MiB is too small for random inserts. */
 export const READER_CACHE_KIB = 8 * KIB;
-export const WRITER_CACHE_KIB = 24 * KIB;
+export const WRITER_CACHE_KIB = 16 * KIB;
 
 /** Largest row of a value in the file, in bytes of Roaring's portable format: what a fold rewrites at a time. */
 export const CHUNK_BYTES_MAX = 128 * KIB;

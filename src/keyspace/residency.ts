@@ -12,6 +12,7 @@ import {
   IDLE_MS,
   MEMORY_BESIDE_BYTES,
   MEMORY_CHECK_ENTRIES,
+  NATIVE_HEAP_FACTOR,
   NATIVE_OBJECT_BYTES,
   SMALL_MEMBERS_MAX,
 } from "../config.js";
@@ -95,9 +96,9 @@ export class Residency {
     return this.#sum(({ arena, entries }) => arena.usedBytes + entries.usedBytes) + this.nativeBytes;
   }
 
-  /** Bytes that native values take. */
+  /** Bytes that native values take, with the holes that they leave in the heap as they come and go. */
   get nativeBytes(): number {
-    return Bitmap.usedBytes() + this.nativeValues * NATIVE_OBJECT_BYTES;
+    return Bitmap.usedBytes() * NATIVE_HEAP_FACTOR + this.nativeValues * NATIVE_OBJECT_BYTES;
   }
 
   #sum(of: (contents: Contents) => number): number {

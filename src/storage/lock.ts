@@ -10,18 +10,38 @@ import type { Connection } from "./schema.js";
 
 /** Takes the lock for `path`, or throws StartError when another server has it. Close the connection to give it back. */
 export function lockFile(path: string): Connection {
-  // A file has one lock, whatever name it is opened by.
-  const file = existsSync(path) ? realpathSync(path) : path;
-  const lock = new Database(`${file}-lock`, { timeout: 0 });
+  const lock = new Database(lockName(path), { timeout: 0 });
   try {
     lock.pragma("journal_mode = MEMORY");
     lock.exec("BEGIN EXCLUSIVE");
     return lock;
   } catch (cause) {
     lock.close();
-    if (cause instanceof Database.SqliteError && cause.code === "SQLITE_BUSY") {
-      throw new StartError(`${path} is in use by another bitmapist-server`, { cause });
-    }
+    if (isBusy(cause)) throw new StartError(`${path} is in use by another bitmapist-server`, { cause });
     throw cause;
   }
+}
+
+/** Whether a server has `path` open at this moment. Takes nothing and makes no file. */
+export function isLocked(path: string): boolean {
+  if (!existsSync(lockName(path))) return false;
+  const lock = new Database(lockName(path), { readonly: true, timeout: 0 });
+  try {
+    lock.pragma("schema_version");
+    return false;
+  } catch (error) {
+    if (isBusy(error)) return true;
+    throw error;
+  } finally {
+    lock.close();
+  }
+}
+
+/** A file has one lock, whatever name it is opened by. */
+function lockName(path: string): string {
+  return `${existsSync(path) ? realpathSync(path) : path}-lock`;
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Database.SqliteError && error.code === "SQLITE_BUSY";
 }

@@ -1,13 +1,14 @@
 /** Opens the storage that `--db` names, and refuses what it must not touch. */
 import { accessSync, constants, existsSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { type AppendFsync, MEMORY_DB, READER_CACHE_KIB, WRITER_CACHE_KIB } from "../config.js";
+import { type AppendFsync, MEMORY_DB, WRITER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import { lockFile } from "./lock.js";
+import { isDamage, refuseDamaged } from "./look.js";
 import { MemoryStorage } from "./memory-storage.js";
 import { migrate } from "./migrate.js";
-import { checkFile, checkSchemaVersion, connect, createSchema } from "./schema.js";
+import { checkFile, connect, createSchema } from "./schema.js";
 import { SqliteStorage } from "./sqlite-storage.js";
 import { sync } from "./sync.js";
 
@@ -24,6 +25,8 @@ export function openStorage(path: string, appendfsync: AppendFsync, events: Stor
   for (const name of [path, `${path}-lock`]) {
     if (existsSync(name)) opening(path, () => accessSync(name, constants.R_OK | constants.W_OK));
   }
+  // Before the lock, which would leave its file.
+  if (!isNew(path)) opening(path, () => refuseDamaged(path));
   const lock = opening(path, () => lockFile(path));
   try {
     opening(path, () => prepare(path));
@@ -36,8 +39,7 @@ export function openStorage(path: string, appendfsync: AppendFsync, events: Stor
 
 /** Makes the file where there is none, and brings an older one forward. */
 function prepare(path: string): void {
-  if (!existsSync(path) || statSync(path).size === 0) return create(path);
-  checkVersion(path);
+  if (isNew(path)) return create(path);
   const connection = connect(path, WRITER_CACHE_KIB);
   try {
     connection.pragma("journal_mode = WAL");
@@ -65,14 +67,8 @@ function create(path: string): void {
   sync(dirname(file));
 }
 
-/** The version may be newer in the write-ahead log than in the file's header. Reading it so changes neither. */
-function checkVersion(path: string): void {
-  const connection = connect(path, READER_CACHE_KIB, { readonly: true });
-  try {
-    checkSchemaVersion(path, Number(connection.pragma("user_version", { simple: true })));
-  } finally {
-    connection.close();
-  }
+function isNew(path: string): boolean {
+  return !existsSync(path) || statSync(path).size === 0;
 }
 
 function opening<T>(path: string, open: () => T): T {
@@ -80,7 +76,8 @@ function opening<T>(path: string, open: () => T): T {
     return open();
   } catch (cause) {
     if (cause instanceof StartError) throw cause;
-    throw new StartError(`can't open the database ${path}: ${reason(cause)}`, { cause });
+    const advice = isDamage(cause) ? `; bitmapist-server check ${path} tells more` : "";
+    throw new StartError(`can't open the database ${path}: ${reason(cause)}${advice}`, { cause });
   }
 }
 

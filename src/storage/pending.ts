@@ -40,15 +40,15 @@ export class Pending {
   }
 }
 
-/** The offsets that are 1 and those that are 0 at last. */
+/** The offsets that are 1 and those that are 0 at last, ascending: so Roaring takes them several times as fast. */
 export function lastBits(bits: readonly number[]): { ones: Uint32Array; zeros: Uint32Array } {
   if (bits.every((packed) => packed % 2 === 1)) {
-    return { ones: Uint32Array.from(bits, (packed) => Math.floor(packed / 2)), zeros: new Uint32Array(0) };
+    return { ones: Uint32Array.from(bits, (packed) => Math.floor(packed / 2)).sort(), zeros: new Uint32Array(0) };
   }
   const last = new Map<number, number>();
   for (const packed of bits) last.set(Math.floor(packed / 2), packed % 2);
   const offsets = (wanted: number) =>
-    Uint32Array.from([...last].filter(([, bit]) => bit === wanted).map(([offset]) => offset));
+    Uint32Array.from([...last].filter(([, bit]) => bit === wanted).map(([offset]) => offset)).sort();
   return { ones: offsets(1), zeros: offsets(0) };
 }
 
@@ -137,11 +137,18 @@ class LogPart {
 /** What the file's log holds. Throws StartError where a row of it is not what was written. */
 export function readLog(connection: Connection): Pending {
   const pending = new Pending();
-  for (const part of readParts(connection)) {
-    if (part.isReplaced) pending.rows.delete(part.id);
-    if (part.count > 0) pending.add(part.id, part.row);
-  }
+  for (const part of readParts(connection)) addPart(part, pending);
   return pending;
+}
+
+/** Adds what one row of the log says. */
+export function decodeLog(words: Uint8Array, pending: Pending): void {
+  for (const part of partsOf(words)) addPart(part, pending);
+}
+
+function addPart(part: LogPart, pending: Pending): void {
+  if (part.isReplaced) pending.rows.delete(part.id);
+  if (part.count > 0) pending.add(part.id, part.row);
 }
 
 /** The same for who asks for few rows of it. */
@@ -179,14 +186,18 @@ function* readParts(connection: Connection): Generator<LogPart, void> {
     if (logChecksum(batch, words) !== sum) {
       throw new StartError(`the database file is damaged: log row ${batch} is not what was written`);
     }
-    // A blob may begin anywhere: words need their alignment.
-    const aligned = new Uint32Array(words.length / Uint32Array.BYTES_PER_ELEMENT);
-    new Uint8Array(aligned.buffer).set(words);
-    for (let at = 0; at < aligned.length; ) {
-      const part = new LogPart(aligned, at);
-      yield part;
-      at = part.end;
-    }
+    yield* partsOf(words);
+  }
+}
+
+function* partsOf(words: Uint8Array): Generator<LogPart, void> {
+  // A blob may begin anywhere: words need their alignment.
+  const aligned = new Uint32Array(words.length / Uint32Array.BYTES_PER_ELEMENT);
+  new Uint8Array(aligned.buffer).set(words);
+  for (let at = 0; at < aligned.length; ) {
+    const part = new LogPart(aligned, at);
+    yield part;
+    at = part.end;
   }
 }
 

@@ -67,13 +67,19 @@ export const VALUE_TABLES = `
 `;
 
 /**
- * For people. `redis_bytes` is what Redis would take for the key: the string, the key, and about 70 bytes of objects and table.
+ * For people. A key that is no text, or would disturb a terminal, is shown as SQL writes bytes: X'00FF'. `redis_bytes` is the least
+ * that Redis takes for the key: the string, the key, and about 70 bytes of objects and table (docs/looking-into-the-file.md).
  */
 export const VIEWS = `
   CREATE VIEW bitmaps AS
     SELECT
       databases.number AS database,
-      CAST(key AS TEXT) AS key,
+      CASE
+        WHEN instr(key, X'00') > 0
+          OR CAST(key AS TEXT) GLOB '*[' || char(1, 45, 31, 127, 45, 159, 65533) || ']*'
+        THEN 'X''' || hex(key) || ''''
+        ELSE CAST(key AS TEXT)
+      END AS key,
       cardinality,
       byte_length,
       chunk_bytes + delta_bytes AS disk_bytes,
@@ -86,13 +92,11 @@ export const VIEWS = `
 /** Offsets in the header of every SQLite file (SQLite's "Database File Format", 1.3). */
 const HEADER = { bytes: 100, magic: "SQLite format 3\0", userVersion: 60, applicationId: 68 } as const;
 
-/**
- * Looks at a file without opening it as a database, so that one that is not ours stays as it is to the byte.
- * Throws StartError when it is no SQLite file, another program's, or of a newer version. Missing and empty files are fine.
- */
-export function checkFile(path: string): void {
-  if (!existsSync(path) || statSync(path).size === 0) return;
-  if (!statSync(path).isFile()) throw new StartError(`${path} is not a file`);
+/** What a file is, by its header alone: it is not opened as a database. */
+export type FileKind = "empty" | "no database" | "another program's" | "ours";
+
+export function fileKind(path: string): { kind: FileKind; version: number } {
+  if (statSync(path).size === 0) return { kind: "empty", version: 0 };
   const header = Buffer.alloc(HEADER.bytes);
   const file = openSync(path, "r");
   try {
@@ -100,13 +104,28 @@ export function checkFile(path: string): void {
   } finally {
     closeSync(file);
   }
-  if (header.toString("latin1", 0, HEADER.magic.length) !== HEADER.magic) {
-    throw new StartError(`${path} is not a bitmapist-server database (no SQLite file); it was left untouched`);
+  const version = header.readUInt32BE(HEADER.userVersion);
+  if (header.toString("latin1", 0, HEADER.magic.length) !== HEADER.magic) return { kind: "no database", version };
+  const isOurs = header.readUInt32BE(HEADER.applicationId) === APPLICATION_ID;
+  return { kind: isOurs ? "ours" : "another program's", version };
+}
+
+/**
+ * Looks at a file without opening it as a database, so that one that is not ours stays as it is to the byte.
+ * Throws StartError when it is no SQLite file, another program's, or of a newer version. Missing and empty files are fine.
+ */
+export function checkFile(path: string): void {
+  if (!existsSync(path) || statSync(path).size === 0) return;
+  if (!statSync(path).isFile()) throw new StartError(`${path} is not a file`);
+  const { kind, version } = fileKind(path);
+  if (kind === "no database") {
+    throw new StartError(
+      `${path} is not a bitmapist-server database (no SQLite file); it was left untouched. ` +
+        `If it should be one: bitmapist-server check ${path}`,
+    );
   }
-  if (header.readUInt32BE(HEADER.applicationId) !== APPLICATION_ID) {
-    throw new StartError(`${path} is another program's SQLite database; it was left untouched`);
-  }
-  checkSchemaVersion(path, header.readUInt32BE(HEADER.userVersion));
+  if (kind !== "ours") throw new StartError(`${path} is another program's SQLite database; it was left untouched`);
+  checkSchemaVersion(path, version);
 }
 
 /** Throws StartError when a file's schema is newer than what this code knows. */

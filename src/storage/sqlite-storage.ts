@@ -8,8 +8,9 @@ import { type AppendFsync, READER_CACHE_KIB, WRITER_YOUNG_MIB } from "../config.
 import type { Batch } from "../keyspace/change-log.js";
 import type { StorageFigures } from "../keyspace/storage.js";
 import { limitYoungSpace } from "../young-space.js";
+import { backupInThread } from "./backup-thread.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
-import type { BackupData, WriterData, WriterReport, WriterRequest } from "./messages.js";
+import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { Reader } from "./reader.js";
 import { type Connection, connect } from "./schema.js";
 import { NO_FIGURES, type WriterFigures } from "./writer.js";
@@ -96,13 +97,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
 
   /** Runs in a thread of its own; writes go on meanwhile. Rejects with the reason, and then no copy was made. */
   backup(target: string): Promise<void> {
-    const workerData: BackupData = { path: this.#path, target };
-    const worker = new Worker(new URL("./backup-worker.js", import.meta.url), { workerData });
-    worker.on("online", limitYoungSpace);
-    return new Promise((resolve, reject) => {
-      worker.on("error", reject);
-      worker.on("exit", () => resolve());
-    });
+    return backupInThread(this.#path, target);
   }
 
   async close({ discard } = { discard: false }): Promise<void> {

@@ -2,22 +2,24 @@
 import { createHash } from "node:crypto";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server } from "node:net";
 import Database from "better-sqlite3";
 import { expect, onTestFinished, test } from "vitest";
 import { ask, askAll, keysOf } from "../support/ask.js";
+import { edit, PAGE_BYTES, rootOf, spoilPage } from "../support/corrupt.js";
 import { diceOf } from "../support/random.js";
 import { type Finished, runProgram, type Sandbox, SERVER_BIN, sandbox } from "../support/server-process.js";
 
-const PAGE_BYTES = 4096;
 /** Everybody's user id for nobody. */
 const NOBODY = 65534;
 
@@ -249,7 +251,7 @@ test("an empty file becomes a database", async () => {
   expect(await ask(await second.connect(), "GET", "k")).toBe("v");
 });
 
-/** Overwrites whole pages, the first being number 1, with bytes that are none. */
+/** Overwrites all pages from this one on, the first being number 1, with bytes that are none. */
 function spoil(path: string, firstPage: number): void {
   const bytes = readFileSync(path);
   const random = diceOf(7);
@@ -257,33 +259,86 @@ function spoil(path: string, firstPage: number): void {
   writeFileSync(path, bytes);
 }
 
-test("a database with a good header and nothing but garbage behind it is refused in one line", async () => {
+/** Damage that a start sees, and what it says of it. */
+const DAMAGE: readonly (readonly [string, (path: string) => void, string])[] = [
+  [
+    "with nothing but garbage behind a good header",
+    (path) => {
+      const bytes = readFileSync(path);
+      const random = diceOf(7);
+      for (let at = 100; at < bytes.length; at++) bytes[at] = random.int(0, 255);
+      // The figures that a cut is seen by.
+      bytes.copyWithin(92, 24, 28);
+      writeFileSync(path, bytes);
+    },
+    "malformed",
+  ],
+  ["whose pages behind the schema are garbage", (path) => spoil(path, 2), "malformed"],
+  ["that was cut off", (path) => truncateSync(path, 5 * PAGE_BYTES), "it is cut off, 5 of \\d+ pages are there"],
+  [
+    "that was cut off within a page",
+    (path) => truncateSync(path, 5 * PAGE_BYTES + 77),
+    "it is cut off, 5 of \\d+ pages are there",
+  ],
+  [
+    "that was cut off by a byte",
+    (path) => truncateSync(path, statSync(path).size - 1),
+    "it is cut off, \\d+ of \\d+ pages are there",
+  ],
+  [
+    "with a malformed schema",
+    (path) =>
+      edit(
+        path,
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE keys (' WHERE name = 'keys'",
+      ),
+    "malformed database schema",
+  ],
+  ["without one of its tables", (path) => edit(path, "DROP TABLE dropped_values"), "no such table: dropped_values"],
+  [
+    "whose databases are lost",
+    (path) => edit(path, "DELETE FROM databases"),
+    "its table of databases has no database 0",
+  ],
+  [
+    "without one of its databases",
+    (path) => edit(path, "DELETE FROM databases WHERE number = 7"),
+    "its table of databases has no database 7",
+  ],
+  ["whose table of databases can't be read", (path) => spoilPage(path, rootOf(path, "databases")), "malformed"],
+  ["whose root of all keys can't be read", (path) => spoilPage(path, rootOf(path, "keys")), "malformed"],
+  ["whose root of all values can't be read", (path) => spoilPage(path, rootOf(path, "chunks")), "malformed"],
+  ["whose index can't be read", (path) => spoilPage(path, rootOf(path, "keys_by_hash")), "malformed"],
+  [
+    "with a row of the log that is not what was written",
+    (path) => edit(path, "INSERT INTO log VALUES (3, X'0102', 7)"),
+    "log row 3 is not what was written",
+  ],
+];
+
+test.each(DAMAGE)(
+  "a database %s is refused in one line that names check, and left untouched",
+  async (_what, damage, words) => {
+    const place = sandbox();
+    await makeDatabase(place, "made.db");
+    // Without its lock: no refusal makes one.
+    copyFileSync(place.path("made.db"), place.path("corrupt.db"));
+    damage(place.path("corrupt.db"));
+    const line = `can't open the database corrupt\\.db: it is damaged \\(.*${words}.*\\) and was left untouched; bitmapist-server check corrupt\\.db tells more$`;
+    await expectUntouched(place, "corrupt.db", new RegExp(line));
+  },
+);
+
+test("damage that only the write-ahead log has, after a kill -9, is refused, and neither file is touched", async () => {
   const place = sandbox();
   await makeDatabase(place, "corrupt.db");
-  const bytes = readFileSync(place.path("corrupt.db"));
-  const random = diceOf(7);
-  for (let at = 100; at < bytes.length; at++) bytes[at] = random.int(0, 255);
-  writeFileSync(place.path("corrupt.db"), bytes);
-  const before = digest(place.path("corrupt.db"));
-  expectOneLine(await serve(place, "corrupt.db"), /can't open the database corrupt\.db: .*malformed/);
-  expect(digest(place.path("corrupt.db"))).toBe(before);
-});
-
-test("a database whose pages behind the schema are garbage is refused in one line", async () => {
-  const place = sandbox();
-  await makeDatabase(place, "corrupt.db");
-  spoil(place.path("corrupt.db"), 2);
-  const before = digest(place.path("corrupt.db"));
-  expectOneLine(await serve(place, "corrupt.db"), /can't open the database corrupt\.db: .*malformed/);
-  expect(digest(place.path("corrupt.db"))).toBe(before);
-});
-
-test("a database that was cut off is refused in one line, or serves what is left with errors for the rest", async () => {
-  const place = sandbox();
-  await makeDatabase(place, "cut.db", 2000);
-  const bytes = readFileSync(place.path("cut.db"));
-  writeFileSync(place.path("cut.db"), bytes.subarray(0, Math.floor(bytes.length / PAGE_BYTES / 2) * PAGE_BYTES));
-  await expectNoStackTrace(place, "cut.db");
+  const open = new Database(place.path("corrupt.db"));
+  onTestFinished(() => void open.close());
+  open.pragma("wal_autocheckpoint = 0");
+  open.exec("INSERT INTO log VALUES (3, X'0102', 7)");
+  const wal = digest(place.path("corrupt.db-wal"));
+  await expectUntouched(place, "corrupt.db", /log row 3 is not what was written/);
+  expect(digest(place.path("corrupt.db-wal"))).toBe(wal);
 });
 
 test("garbage where the values are costs these values, not the server", async () => {
