@@ -255,7 +255,7 @@ async function hotSubset(server, connection, values, memory, seconds, progress) 
     alone: median(rates.alone),
     besidePass: median(rates.besidePass),
     unbounded: median(rates.unbounded),
-    loads: field(await info(connection, "stats"), "storage_loads"),
+    loads: field(await info(connection, "memory"), "value_misses"),
   };
 }
 

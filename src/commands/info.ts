@@ -42,7 +42,8 @@ const clients: Section = (context) => ({
 
 const memory: Section = (context) => {
   const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
-  const { residency } = context.keyspace;
+  const { keyspace } = context;
+  const { residency } = keyspace;
   const used = heapUsed + arrayBuffers + residency.nativeBytes;
   return {
     used_memory: used,
@@ -57,7 +58,12 @@ const memory: Section = (context) => {
     maxmemory_policy: "noeviction",
     mem_fragmentation_ratio: (rss / used).toFixed(2),
     mem_allocator: "libc",
+    // Memory as a cache: what is in it of what there is, and how often a key, and a value, had to be read from the file.
     resident_keys: residency.keys,
+    total_keys: keyspace.databases.reduce((sum, { size }) => sum + size, 0),
+    key_hits: keyspace.memoryHits,
+    key_misses: keyspace.storageLookups,
+    value_misses: keyspace.storageLoads,
     resident_bitmaps: residency.nativeValues,
     resident_bitmap_bytes: residency.nativeBytes,
   };
@@ -98,9 +104,6 @@ const stats: Section = ({ stats: counters, keyspace }) => ({
   keyspace_hits: counters.keyspaceHits,
   keyspace_misses: counters.keyspaceMisses,
   total_error_replies: counters.errorReplies,
-  memory_lookups: keyspace.memoryHits,
-  storage_lookups: keyspace.storageLookups,
-  storage_loads: keyspace.storageLoads,
 });
 
 const replication: Section = ({ runId }) => ({

@@ -109,8 +109,10 @@ export class Saver {
   /** What is in memory only must get to where it can be read from, so that it need not be in memory. */
   #settleSoon(): void {
     this.#isSettling = true;
-    this.#flush();
-    this.#storage.settleSoon();
+    setImmediate(() => {
+      this.#flush();
+      this.#storage.settleSoon();
+    });
   }
 
   /** The storage has settled something. */

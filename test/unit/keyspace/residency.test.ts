@@ -128,6 +128,7 @@ describe("values", () => {
     settle();
     residency.maxBytes = 1;
     cycle();
-    expect(Bitmap.usedBytes() - before).toBeLessThan(KIB);
+    // Each value was of 1 MiB. What garbage collection owes of earlier tests' empty sets is not counted to the byte.
+    expect(Bitmap.usedBytes() - before).toBeLessThan(100 * KIB);
   });
 });
