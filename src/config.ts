@@ -60,6 +60,9 @@ export const FLUSH_ENTRIES = 16_384;
 /** Age of the oldest uncommitted change at which clients that write are made to wait, so that `everysec` holds. */
 export const COMMIT_AGE_MS_MAX = 900;
 
+/** Turns of the event loop that a commit somebody waits for gathers changes, as long as each brings some. */
+export const GATHER_TURNS_MAX = 16;
+
 /** Pause before a failed flush is tried again. */
 export const FLUSH_RETRY_MS = 1000;
 

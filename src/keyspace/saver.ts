@@ -5,7 +5,7 @@
  */
 import { createHistogram } from "node:perf_hooks";
 import type { Clock } from "../clock.js";
-import { COMMIT_AGE_MS_MAX, FLUSH_BYTES, FLUSH_ENTRIES, FLUSH_INTERVAL_MS } from "../config.js";
+import { COMMIT_AGE_MS_MAX, FLUSH_BYTES, FLUSH_ENTRIES, FLUSH_INTERVAL_MS, GATHER_TURNS_MAX } from "../config.js";
 import type { Keyspace } from "./keyspace.js";
 import type { Storage } from "./storage.js";
 
@@ -195,11 +195,18 @@ export class Saver {
     this.failure = undefined;
   }
 
-  /** Not now: one batch must hold a transaction whole, and should hold what other clients of this turn write. */
+  /** Not now: one batch must hold a transaction whole, and should hold what other clients of this moment write. */
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
+    this.#gather(GATHER_TURNS_MAX);
+  }
+
+  /** Flushes as soon as a turn of the event loop brought no further change, or after `turns` of them. */
+  #gather(turns: number): void {
+    const { changes } = this.#keyspace;
     setImmediate(() => {
+      if (turns > 1 && this.#keyspace.changes !== changes) return this.#gather(turns - 1);
       this.#isScheduled = false;
       this.#flush();
     });
