@@ -3,9 +3,10 @@
  * process lives: the operating system gives it back when the process ends, however it ends. Outside readers of the file
  * itself are not hindered by it.
  */
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync } from "node:fs";
 import Database from "better-sqlite3";
 import { StartError } from "../errors.js";
+import { realFile } from "./real-file.js";
 import type { Connection } from "./schema.js";
 
 /** Takes the lock for `path`, or throws StartError when another server has it. Close the connection to give it back. */
@@ -39,7 +40,7 @@ export function isLocked(path: string): boolean {
 
 /** A file has one lock, whatever name it is opened by. */
 function lockName(path: string): string {
-  return `${existsSync(path) ? realpathSync(path) : path}-lock`;
+  return `${realFile(path)}-lock`;
 }
 
 function isBusy(error: unknown): boolean {

@@ -2,11 +2,12 @@
  * Looking at a file without changing it: opening it to read only, and what can be seen of its damage before a server touches it.
  * A look takes milliseconds whatever the size of the file; check.ts reads all of it.
  */
-import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { DATABASES, READER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
 import { logChecksum } from "./pending.js";
+import { realFile } from "./real-file.js";
 import { type Connection, checkSchemaVersion, SCHEMA_VERSION } from "./schema.js";
 
 /** Offsets in the header of every SQLite file (SQLite's "Database File Format", 1.3). */
@@ -21,7 +22,7 @@ export class ReadOnlyFile {
 
   /** With `isDamaged` SQLite reads what it can of a file that it would refuse otherwise: one that is cut off. */
   constructor(path: string, { cacheKib, isDamaged = false }: { cacheKib: number; isDamaged?: boolean }) {
-    this.#path = realpathSync(path);
+    this.#path = realFile(path);
     this.#hadWal = existsSync(`${this.#path}-wal`);
     this.connection = new Database(this.#path, { readonly: true });
     try {
@@ -63,15 +64,15 @@ function removeEmptyWal(path: string): void {
   }
 }
 
-/** Size of the write-ahead log beside a file; undefined when there is none. */
+/** Size of the write-ahead log of a file; undefined when there is none. */
 export function walBytes(path: string): number | undefined {
-  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size;
+  return statSync(`${realFile(path)}-wal`, { throwIfNoEntry: false })?.size;
 }
 
 /** How many pages a file must have by its own header, and how many it has. undefined where the header can't be relied on. */
 export function missingPages(path: string): { wanted: number; found: number } | undefined {
   // What the write-ahead log holds may make the file longer, and its header another one.
-  if ((walBytes(realpathSync(path)) ?? 0) > 0) return undefined;
+  if ((walBytes(path) ?? 0) > 0) return undefined;
   const header = Buffer.alloc(HEADER.bytes);
   const file = openSync(path, "r");
   try {

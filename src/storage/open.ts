@@ -1,5 +1,5 @@
 /** Opens the storage that `--db` names, and refuses what it must not touch. */
-import { accessSync, constants, existsSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type AppendFsync, MEMORY_DB, WRITER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
@@ -8,6 +8,7 @@ import { lockFile } from "./lock.js";
 import { isDamage, refuseDamaged } from "./look.js";
 import { MemoryStorage } from "./memory-storage.js";
 import { migrate } from "./migrate.js";
+import { realFile } from "./real-file.js";
 import { checkFile, connect, createSchema } from "./schema.js";
 import { SqliteStorage } from "./sqlite-storage.js";
 import { sync } from "./sync.js";
@@ -51,8 +52,7 @@ function prepare(path: string): void {
 
 /** Makes an empty database under another name and renames it, so that the file is whole whenever the power fails. */
 function create(path: string): void {
-  // An empty file may have been put there by a link, which stays one.
-  const file = existsSync(path) ? realpathSync(path) : path;
+  const file = realFile(path);
   const unfinished = `${file}-new`;
   for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(`${unfinished}${suffix}`, { force: true });
   const connection = connect(unfinished, WRITER_CACHE_KIB);

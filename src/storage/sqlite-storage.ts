@@ -10,6 +10,7 @@ import type { StorageFigures } from "../keyspace/storage.js";
 import { limitYoungSpace } from "../young-space.js";
 import { backupInThread } from "./backup-thread.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
+import { walBytes } from "./look.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { Reader } from "./reader.js";
 import { type Connection, connect } from "./schema.js";
@@ -92,7 +93,8 @@ export class SqliteStorage extends Reader implements DurableStorage {
   }
 
   get figures(): StorageFigures {
-    return { ...this.#figures, walBytes: fileBytes(`${this.#path}-wal`), fileBytes: fileBytes(this.#path) };
+    const fileBytes = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+    return { ...this.#figures, walBytes: walBytes(this.#path) ?? 0, fileBytes };
   }
 
   /** Runs in a thread of its own; writes go on meanwhile. Rejects with the reason, and then no copy was made. */
@@ -163,8 +165,4 @@ export class SqliteStorage extends Reader implements DurableStorage {
     this.#synced.clear();
     this.#events.onDied(error);
   }
-}
-
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

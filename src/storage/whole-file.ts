@@ -2,11 +2,10 @@
  * A file that appears under its name whole or not at all: it is made under another name, synced, and renamed. The other name
  * has the number of the process that makes it, so that what a kill left behind can be told from what is being made.
  */
-import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { StartError } from "../errors.js";
 import { isLocked } from "./lock.js";
-import { walBytes } from "./look.js";
 import { sync } from "./sync.js";
 
 /** The name under which this process makes `target`. */
@@ -22,8 +21,8 @@ export function removeTemporary(target: string): void {
 /** Throws StartError when a database must not be put in the place of `target`. */
 export function checkTarget(target: string): void {
   if (isLocked(target)) throw new StartError(`${target} is in use by a bitmapist-server`);
-  // SQLite would take it for the new file's log, and apply it.
-  if ((walBytes(target) ?? 0) > 0) {
+  // SQLite would take it for the new file's log, and apply it. Not that of where a link leads: the link itself is replaced.
+  if ((statSync(`${target}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) {
     throw new StartError(
       `${target}-wal is there: it belongs to another database of this name and would spoil the new one`,
     );

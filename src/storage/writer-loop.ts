@@ -1,6 +1,7 @@
 /** What the writer's thread does: commits batches in the order they come, one again until it is committed; works between them. */
 import { FLUSH_RETRY_MS, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES, WRITER_CACHE_KIB } from "../config.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
+import { realFile } from "./real-file.js";
 import { type Connection, connect } from "./schema.js";
 import { sync } from "./sync.js";
 import { NOTHING_SETTLED, Writer } from "./writer.js";
@@ -102,7 +103,7 @@ class WriterLoop {
       this.#reportSettled();
     }
     if (syncNumber !== undefined) {
-      sync(`${this.#path}-wal`);
+      sync(`${realFile(this.#path)}-wal`);
       this.#report({ kind: "synced", number: syncNumber });
     }
     if (settle === true) this.#writer.settleSoon();

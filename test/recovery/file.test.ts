@@ -1,4 +1,5 @@
 /** The file itself: what other programs read in it, how soon a large one is served, and who may come in. */
+import { existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import roaring from "roaring";
 import { describe, expect, test } from "vitest";
@@ -276,5 +277,33 @@ describe("--requirepass", () => {
     client.send("*2000000\r\n");
     expect(await client.replies(1)).toEqual(["-ERR Protocol error: invalid multibulk length\r\n"]);
     await expect(client.call("PING")).rejects.toThrow(ConnectionClosed);
+  });
+});
+
+describe("a --db that is a link", () => {
+  test.each(["always", "everysec", "no"])("is saved where it leads, and its log is there, under %s", async (mode) => {
+    const place = sandbox();
+    mkdirSync(place.path("real"));
+    writeFileSync(place.path("real/data.db"), "");
+    symlinkSync("real/data.db", place.path("link.db"));
+    const server = await place.start({ db: "link.db", args: ["--appendfsync", mode] });
+    const client = await server.connect();
+    expect(await askAll(client, ["SET a x", "SAVE", "SET b y", "WAITAOF 1 0 0"])).toEqual(["OK", "OK", "OK", [1, 0]]);
+    expect(String(await ask(client, "INFO", "persistence"))).toMatch(/wal_bytes:[1-9]/);
+    expect(lstatSync(place.path("link.db")).isSymbolicLink()).toBe(true);
+    expect(existsSync(place.path("real/data.db-wal"))).toBe(true);
+    expect(await server.stop()).toEqual({ code: 0, signal: null });
+  });
+
+  test("makes the file where it leads, and is one with it for a second server", async () => {
+    const place = sandbox();
+    mkdirSync(place.path("real"));
+    symlinkSync("real/data.db", place.path("link.db"));
+    const server = await place.start({ db: "link.db" });
+    const client = await server.connect();
+    expect(await askAll(client, ["SET a x", "SAVE"])).toEqual(["OK", "OK"]);
+    expect(lstatSync(place.path("link.db")).isSymbolicLink()).toBe(true);
+    expect(readRows(place.path("real/data.db")).map(({ key }) => key.toString())).toEqual(["a"]);
+    await expect(place.start({ db: "real/data.db" })).rejects.toThrow(/in use/);
   });
 });
