@@ -26,3 +26,8 @@ export class DamagedError extends Error {
     this.id = id;
   }
 }
+
+/** What a caught failure says, in one line for the log or the operator. */
+export function reasonOf(failure: unknown): string {
+  return failure instanceof Error ? failure.message : String(failure);
+}

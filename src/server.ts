@@ -8,6 +8,7 @@ import type { Client } from "./commands/client.js";
 import { type ServerContext, type Settings, Stats } from "./commands/context.js";
 import { COMMAND_TABLE } from "./commands/table.js";
 import { type AppendFsync, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type ServerOptions } from "./config.js";
+import { reasonOf } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
 import { Saver } from "./keyspace/saver.js";
 import type { Log } from "./log.js";
@@ -154,7 +155,7 @@ export class Server implements ServerContext {
       this.#cronFailure = "";
     } catch (error) {
       // A file that can't be read answers each of its keys with an error; the server itself goes on. Said once, not 10 times a second.
-      const failure = error instanceof Error ? error.message : String(error);
+      const failure = reasonOf(error);
       if (failure !== this.#cronFailure) this.log.warning(`background work failed: ${failure}`);
       this.#cronFailure = failure;
     }

@@ -7,7 +7,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { DEFAULT_OPTIONS, MEMORY_DB } from "../config.js";
-import { StartError } from "../errors.js";
+import { reasonOf, StartError } from "../errors.js";
 import type { LinkReply, RedisLink } from "../migrate/redis-link.js";
 import { type Address, parseAddress } from "./address.js";
 import { beforeSignalsEnd } from "./signals.js";
@@ -77,7 +77,7 @@ async function copy(source: string, target: string): Promise<void> {
   try {
     await backupInThread(source, target);
   } catch (cause) {
-    throw new StartError(`can't copy ${source} to ${target}: ${reason(cause)}`, { cause });
+    throw new StartError(`can't copy ${source} to ${target}: ${reasonOf(cause)}`, { cause });
   } finally {
     takeBack();
   }
@@ -95,7 +95,7 @@ function refuseUnreadable(path: string, where: string): void {
   try {
     accessSync(path, constants.R_OK);
   } catch (cause) {
-    throw new StartError(`can't read ${path}${where}: ${reason(cause)}`, { cause });
+    throw new StartError(`can't read ${path}${where}: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -139,8 +139,4 @@ function parameter(reply: LinkReply): string {
   const value = Array.isArray(reply) ? reply[1] : undefined;
   if (!Buffer.isBuffer(value)) return "";
   return value.toString(isUtf8(value) ? "utf8" : "latin1");
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

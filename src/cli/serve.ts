@@ -7,7 +7,7 @@
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { APPENDFSYNC, type AppendFsync, DEFAULT_OPTIONS, MEMORY_DB, type ServerOptions } from "../config.js";
-import { StartError } from "../errors.js";
+import { reasonOf, StartError } from "../errors.js";
 import { LineLog, LOG_LEVELS, type Log, type LogLevel } from "../log.js";
 import { parseMemorySize } from "../memory-size.js";
 import type { Server } from "../server.js";
@@ -189,7 +189,9 @@ class Signals {
     } catch (error) {
       // Nothing was closed, so the next signal is a first one again.
       this.#stopRequestedMs = undefined;
-      this.#log.warning(`can't save, so the server goes on (SHUTDOWN NOSAVE stops it all the same): ${message(error)}`);
+      this.#log.warning(
+        `can't save, so the server goes on (SHUTDOWN NOSAVE stops it all the same): ${reasonOf(error)}`,
+      );
     }
   }
 
@@ -205,7 +207,7 @@ class Signals {
       await this.#server.backup();
       this.#log.notice(`backup written to ${bak} in ${Math.round(performance.now() - startMs)} ms`);
     } catch (error) {
-      this.#log.warning(`backup to ${bak} failed: ${message(error)}`);
+      this.#log.warning(`backup to ${bak} failed: ${reasonOf(error)}`);
     } finally {
       this.#backupRunning = false;
     }
@@ -220,10 +222,6 @@ function exitOnUncaught(log: Log): void {
   });
   // A reader of the log that went away is no reason to stop.
   process.stderr.on("error", () => {});
-}
-
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function isRunByNpm(): boolean {

@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { ServerContext } from "../commands/context.js";
 import { CLIENTS_MAX, TCP_BACKLOG, TCP_KEEPALIVE_MS } from "../config.js";
-import { StartError } from "../errors.js";
+import { reasonOf, StartError } from "../errors.js";
 import { Reply } from "../resp/reply.js";
 import { Connection } from "./connection.js";
 
@@ -33,7 +33,7 @@ export class Listener {
         const code = (cause as NodeJS.ErrnoException).code ?? "";
         if (FAMILY_MISSING.has(code) && addresses.length > 1) continue;
         await this.stop();
-        throw new StartError(`can't listen on ${host ?? ""}:${port}: ${reason(cause)}`, { cause });
+        throw new StartError(`can't listen on ${host ?? ""}:${port}: ${reasonOf(cause)}`, { cause });
       }
     }
     if (this.#listening.length === 0) throw new StartError(`can't listen on ${host}:${port}: no such address here`);
@@ -88,10 +88,6 @@ async function resolve(host: string): Promise<string[]> {
     const found = await lookup(host, { all: true });
     return [...new Set(found.map(({ address }) => address))];
   } catch (cause) {
-    throw new StartError(`can't listen on ${host}: ${reason(cause)}`, { cause });
+    throw new StartError(`can't listen on ${host}: ${reasonOf(cause)}`, { cause });
   }
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { WRITER_CACHE_KIB } from "../config.js";
-import { StartError } from "../errors.js";
+import { reasonOf, StartError } from "../errors.js";
 import { Check, type CheckEvents, type CheckSummary } from "./check.js";
 import { isLocked } from "./lock.js";
 import { isDamage, missingPages, ReadOnlyFile } from "./look.js";
@@ -63,7 +63,7 @@ function refuseUnreadable(path: string): void {
   try {
     accessSync(path, constants.R_OK);
   } catch (cause) {
-    throw new StartError(`can't read ${path}: ${reason(cause)}`, { cause });
+    throw new StartError(`can't read ${path}: ${reasonOf(cause)}`, { cause });
   }
 }
 
@@ -115,8 +115,4 @@ async function breathe(steps: Generator<void>): Promise<void> {
     await nextTurn();
     endMs = performance.now() + SLICE_MS;
   }
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -5,6 +5,7 @@
  */
 import type { Statement } from "better-sqlite3";
 import { DATABASES } from "../config.js";
+import { reasonOf } from "../errors.js";
 import { keyHash } from "../keyspace/hash.js";
 import { decodeLog, logChecksum, Pending } from "./pending.js";
 import { type Gap, walkRows } from "./row-walk.js";
@@ -119,7 +120,7 @@ export class Check {
         }
       }
     } catch (error) {
-      this.#damage(`SQLite can't check its structure any further: ${reason(error)}`);
+      this.#damage(`SQLite can't check its structure any further: ${reasonOf(error)}`);
     }
   }
 
@@ -184,7 +185,7 @@ export class Check {
     try {
       read();
     } catch (error) {
-      this.#damage(`${what} can't be read: ${reason(error)}`);
+      this.#damage(`${what} can't be read: ${reasonOf(error)}`);
     }
   }
 
@@ -311,7 +312,7 @@ export class Check {
       try {
         for (const row of from.iterate(...rowRange(id, id))) into.push(row);
       } catch (error) {
-        rows.unreadable = reason(error);
+        rows.unreadable = reasonOf(error);
       }
     };
     read(rows.chunks, this.#chunks);
@@ -451,8 +452,4 @@ function isKeyRow({ key, deadline, ...numbers }: KeyRow): boolean {
 function numbers({ first, last }: Gap): string {
   if (last >= ID_END - 1) return `from ${first} on`;
   return first === last ? String(first) : `${first} to ${last}`;
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

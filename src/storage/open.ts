@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type AppendFsync, MEMORY_DB, WRITER_CACHE_KIB } from "../config.js";
-import { StartError } from "../errors.js";
+import { reasonOf, StartError } from "../errors.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import { lockFile } from "./lock.js";
 import { isDamage, refuseDamaged } from "./look.js";
@@ -20,7 +20,7 @@ export function openStorage(path: string, appendfsync: AppendFsync, events: Stor
   try {
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
-    throw new StartError(`can't write to the folder ${folder}: ${reason(cause)}`, { cause });
+    throw new StartError(`can't write to the folder ${folder}: ${reasonOf(cause)}`, { cause });
   }
   checkFile(path);
   for (const name of [path, `${path}-lock`]) {
@@ -77,10 +77,6 @@ function opening<T>(path: string, open: () => T): T {
   } catch (cause) {
     if (cause instanceof StartError) throw cause;
     const advice = isDamage(cause) ? `; bitmapist-server check ${path} tells more` : "";
-    throw new StartError(`can't open the database ${path}: ${reason(cause)}${advice}`, { cause });
+    throw new StartError(`can't open the database ${path}: ${reasonOf(cause)}${advice}`, { cause });
   }
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -2,6 +2,7 @@
  * Walks a table in the order of its row numbers and loses no more by a damaged page than what is on it: where SQLite fails,
  * the walk finds the first row number behind the damage from which it reads again, and says which numbers lie between.
  */
+import { reasonOf } from "../errors.js";
 
 /** Rows read at a time where nothing is damaged. */
 const PAGE_ROWS = 256;
@@ -32,7 +33,7 @@ export function* walkRows<Row>(
       if (ordered === 0) throw new Error("its rows are out of order");
       return { rows: ordered < 0 ? rows : rows.slice(0, ordered) };
     } catch (error) {
-      return { reason: error instanceof Error ? error.message : String(error) };
+      return { reason: reasonOf(error) };
     }
   };
   for (let at = range.first; at <= range.last; ) {

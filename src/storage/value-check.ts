@@ -4,6 +4,7 @@
  */
 import roaring from "roaring";
 import { BULK_BYTES_MAX } from "../config.js";
+import { reasonOf } from "../errors.js";
 import type { PendingRow } from "./pending.js";
 import { checksum } from "./values.js";
 
@@ -152,7 +153,7 @@ class ValueCheck {
       this.#readRows++;
       return sets;
     } catch (error) {
-      this.#lose(`${what} is no Roaring set: ${error instanceof Error ? error.message : String(error)}`);
+      this.#lose(`${what} is no Roaring set: ${reasonOf(error)}`);
       return undefined;
     }
   }

@@ -1,5 +1,6 @@
 /** What the writer's thread does: commits batches in the order they come, one again until it is committed; works between them. */
 import { FLUSH_RETRY_MS, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES, WRITER_CACHE_KIB } from "../config.js";
+import { reasonOf } from "../errors.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { realFile } from "./real-file.js";
 import { type Connection, connect } from "./schema.js";
@@ -155,8 +156,4 @@ class WriterLoop {
     this.#report({ kind: "closed" });
     this.#port.close();
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
