@@ -6,16 +6,15 @@
 import type { Statement } from "better-sqlite3";
 import { DATABASES } from "../config.js";
 import { reasonOf } from "../errors.js";
+import { ID_MAX } from "../keyspace/change-log.js";
 import { keyHash } from "../keyspace/hash.js";
-import { decodeLog, logChecksum, Pending } from "./pending.js";
+import { decodeLog, isLogRow, type LogRow, Pending } from "./pending.js";
 import { type Gap, walkRows } from "./row-walk.js";
 import type { Connection } from "./schema.js";
 import { showKey } from "./show-key.js";
-import { type ChunkRow, checkValue, type DeltaRow, type ValueRows, type WholeValue } from "./value-check.js";
-import { type RowId, rowId, VALUE_ROWS_MAX } from "./values.js";
+import { checkValue, type ValueRows, type WholeValue } from "./value-check.js";
+import { type ChunkRow, type DeltaRow, type RowId, rowId, VALUE_ROWS_MAX } from "./values.js";
 
-/** Ids are below this. */
-const ID_END = 2 ** 47;
 /** Values are read together up to so many bytes. */
 const GROUP_BYTES_MAX = 8 * 2 ** 20;
 /** SQLite's own check ends after so many lines. */
@@ -147,7 +146,7 @@ export class Check {
     const keys = walkRows(
       (from, limit) => this.#keys.all(from, limit),
       ({ id }) => id,
-      { first: 1, last: ID_END - 1 },
+      { first: 1, last: ID_MAX },
     );
     for (const step of keys) {
       if ("gap" in step) this.#unreadableKeys(step.gap);
@@ -155,7 +154,7 @@ export class Check {
       this.#events.onProgress(this.summary.keys, all);
       yield;
     }
-    this.#orphans(ID_END - 1);
+    this.#orphans(ID_MAX);
     this.#compareCounts();
     this.#duplicates();
   }
@@ -216,7 +215,7 @@ export class Check {
   }
 
   #readLog(): void {
-    const query = this.#connection.prepare<[number, number], { batch: number; words: Buffer; checksum: number }>(
+    const query = this.#connection.prepare<[number, number], LogRow>(
       "SELECT batch, words, checksum FROM log WHERE batch >= ? ORDER BY batch LIMIT ?",
     );
     const rows = walkRows(
@@ -229,16 +228,16 @@ export class Check {
     );
     for (const step of rows) {
       if ("gap" in step) this.#damage(`the log's rows ${numbers(step.gap)} can't be read: ${step.gap.reason}`);
-      else for (const row of step.rows) this.#logRow(row.batch, row.words, row.checksum);
+      else for (const row of step.rows) this.#logRow(row);
     }
   }
 
-  #logRow(batch: number, words: Buffer, sum: number): void {
-    const row = `log row ${batch}`;
-    if (!Buffer.isBuffer(words) || logChecksum(batch, words) !== sum) {
-      return this.#damage(`${row} is not what was written: bits that are nowhere else are lost with it`);
+  #logRow(row: LogRow): void {
+    const name = `log row ${row.batch}`;
+    if (!isLogRow(row)) {
+      return this.#damage(`${name} is not what was written: bits that are nowhere else are lost with it`);
     }
-    this.#attempt(row, () => decodeLog(words, this.#late));
+    this.#attempt(name, () => decodeLog(row.words, this.#late));
   }
 
   /** Keys whose rows are lost: the index still tells how many, and where they were. */
@@ -450,6 +449,6 @@ function isKeyRow({ key, deadline, ...numbers }: KeyRow): boolean {
 }
 
 function numbers({ first, last }: Gap): string {
-  if (last >= ID_END - 1) return `from ${first} on`;
+  if (last >= ID_MAX) return `from ${first} on`;
   return first === last ? String(first) : `${first} to ${last}`;
 }

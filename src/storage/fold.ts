@@ -10,9 +10,7 @@ import { DamagedError } from "../errors.js";
 import type { Flushed } from "./flush.js";
 import { lastBits, Pending, type PendingRow } from "./pending.js";
 import type { Connection } from "./schema.js";
-import { Delta, type Values } from "./values.js";
-
-const CONTAINERS = 2 ** 16;
+import { CONTAINERS, Delta, type Values } from "./values.js";
 
 interface Sizes {
   chunkBytes: number;

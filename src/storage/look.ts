@@ -2,16 +2,14 @@
  * Looking at a file without changing it: opening it to read only, and what can be seen of its damage before a server touches it.
  * A look takes milliseconds whatever the size of the file; check.ts reads all of it.
  */
-import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { DATABASES, READER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
-import { logChecksum } from "./pending.js";
+import { isLogRow, logRows } from "./pending.js";
 import { realFile } from "./real-file.js";
-import { type Connection, checkSchemaVersion, SCHEMA_VERSION } from "./schema.js";
+import { type Connection, checkSchemaVersion, HEADER, readHeader, SCHEMA_VERSION } from "./schema.js";
 
-/** Offsets in the header of every SQLite file (SQLite's "Database File Format", 1.3). */
-const HEADER = { bytes: 100, pageBytes: 16, changeCounter: 24, pages: 28, versionValidFor: 92 } as const;
 const PAGE_BYTES_MAX = 65536;
 
 /** A connection that can't write, and leaves no file beside the database that was not there before. */
@@ -73,13 +71,7 @@ export function walBytes(path: string): number | undefined {
 export function missingPages(path: string): { wanted: number; found: number } | undefined {
   // What the write-ahead log holds may make the file longer, and its header another one.
   if ((walBytes(path) ?? 0) > 0) return undefined;
-  const header = Buffer.alloc(HEADER.bytes);
-  const file = openSync(path, "r");
-  try {
-    readSync(file, header, 0, HEADER.bytes, 0);
-  } finally {
-    closeSync(file);
-  }
+  const header = readHeader(path);
   if (header.readUInt32BE(HEADER.changeCounter) !== header.readUInt32BE(HEADER.versionValidFor)) return undefined;
   const pageBytes = header.readUInt16BE(HEADER.pageBytes);
   const wanted = header.readUInt32BE(HEADER.pages);
@@ -139,13 +131,8 @@ function lookAtValues(path: string, connection: Connection): void {
   connection.prepare("SELECT max(chunk), (SELECT max(delta) FROM deltas) FROM chunks").get();
   connection.prepare("SELECT total(delta_bytes) FROM keys WHERE delta_bytes > 0").get();
   connection.prepare("SELECT (SELECT max(id) FROM dropped_values), (SELECT max(slot) FROM dropped_slots)").get();
-  const log = connection.prepare<[], { batch: number; words: Buffer; checksum: number }>(
-    "SELECT batch, words, checksum FROM log ORDER BY batch",
-  );
-  for (const { batch, words, checksum } of log.iterate()) {
-    if (!Buffer.isBuffer(words) || logChecksum(batch, words) !== checksum) {
-      throw damaged(path, `log row ${batch} is not what was written`);
-    }
+  for (const row of logRows(connection)) {
+    if (!isLogRow(row)) throw damaged(path, `log row ${row.batch} is not what was written`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Opens the storage that `--db` names, and refuses what it must not touch. */
-import { accessSync, constants, existsSync, renameSync, rmSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type AppendFsync, MEMORY_DB, WRITER_CACHE_KIB } from "../config.js";
 import { reasonOf, StartError } from "../errors.js";
@@ -11,7 +11,7 @@ import { migrate } from "./migrate.js";
 import { realFile } from "./real-file.js";
 import { checkFile, connect, createSchema } from "./schema.js";
 import { SqliteStorage } from "./sqlite-storage.js";
-import { sync } from "./sync.js";
+import { publish } from "./whole-file.js";
 
 /** Throws StartError, with one line for the operator, when `path` can't or must not be used. */
 export function openStorage(path: string, appendfsync: AppendFsync, events: StorageEvents): DurableStorage {
@@ -62,9 +62,7 @@ function create(path: string): void {
   } finally {
     connection.close();
   }
-  sync(unfinished);
-  renameSync(unfinished, file);
-  sync(dirname(file));
+  publish(file, unfinished);
 }
 
 function isNew(path: string): boolean {

@@ -177,17 +177,28 @@ export class Leftover {
 }
 
 function* readParts(connection: Connection): Generator<LogPart, void> {
-  const rows = connection
-    .prepare<[], { batch: number; words: Buffer; checksum: number }>(
-      "SELECT batch, words, checksum FROM log ORDER BY batch",
-    )
-    .iterate();
-  for (const { batch, words, checksum: sum } of rows) {
-    if (logChecksum(batch, words) !== sum) {
-      throw new StartError(`the database file is damaged: log row ${batch} is not what was written`);
+  for (const row of logRows(connection)) {
+    if (!isLogRow(row)) {
+      throw new StartError(`the database file is damaged: log row ${row.batch} is not what was written`);
     }
-    yield* partsOf(words);
+    yield* partsOf(row.words);
   }
+}
+
+/** A row of the log, as it is found: it may be anything. */
+export interface LogRow {
+  batch: number;
+  words: Buffer;
+  checksum: number;
+}
+
+export function logRows(connection: Connection): IterableIterator<LogRow> {
+  return connection.prepare<[], LogRow>("SELECT batch, words, checksum FROM log ORDER BY batch").iterate();
+}
+
+/** Whether a row of the log is what was written. */
+export function isLogRow({ batch, words, checksum: sum }: LogRow): boolean {
+  return Buffer.isBuffer(words) && logChecksum(batch, words) === sum;
 }
 
 function* partsOf(words: Uint8Array): Generator<LogPart, void> {

@@ -89,23 +89,39 @@ export const VIEWS = `
     FROM keys JOIN databases USING (slot);
 `;
 
+const MAGIC = "SQLite format 3\0";
+const HEADER_BYTES = 100;
+
 /** Offsets in the header of every SQLite file (SQLite's "Database File Format", 1.3). */
-const HEADER = { bytes: 100, magic: "SQLite format 3\0", userVersion: 60, applicationId: 68 } as const;
+export const HEADER = {
+  pageBytes: 16,
+  changeCounter: 24,
+  pages: 28,
+  userVersion: 60,
+  applicationId: 68,
+  versionValidFor: 92,
+} as const;
+
+/** The header, read without opening the file as a database; zeros where the file is shorter. */
+export function readHeader(path: string): Buffer {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const file = openSync(path, "r");
+  try {
+    readSync(file, header, 0, HEADER_BYTES, 0);
+  } finally {
+    closeSync(file);
+  }
+  return header;
+}
 
 /** What a file is, by its header alone: it is not opened as a database. */
 export type FileKind = "empty" | "no database" | "another program's" | "ours";
 
 export function fileKind(path: string): { kind: FileKind; version: number } {
   if (statSync(path).size === 0) return { kind: "empty", version: 0 };
-  const header = Buffer.alloc(HEADER.bytes);
-  const file = openSync(path, "r");
-  try {
-    readSync(file, header, 0, HEADER.bytes, 0);
-  } finally {
-    closeSync(file);
-  }
+  const header = readHeader(path);
   const version = header.readUInt32BE(HEADER.userVersion);
-  if (header.toString("latin1", 0, HEADER.magic.length) !== HEADER.magic) return { kind: "no database", version };
+  if (header.toString("latin1", 0, MAGIC.length) !== MAGIC) return { kind: "no database", version };
   const isOurs = header.readUInt32BE(HEADER.applicationId) === APPLICATION_ID;
   return { kind: isOurs ? "ours" : "another program's", version };
 }

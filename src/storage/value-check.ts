@@ -6,26 +6,10 @@ import roaring from "roaring";
 import { BULK_BYTES_MAX } from "../config.js";
 import { reasonOf } from "../errors.js";
 import type { PendingRow } from "./pending.js";
-import { checksum } from "./values.js";
+import { type ChunkRow, CONTAINER_BITS, CONTAINERS, checksum, type DeltaRow } from "./values.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
-
-const CONTAINER_BITS = 2 ** 16;
-const CONTAINERS = 2 ** 16;
-
-export interface ChunkRow {
-  number: number;
-  portable: Buffer;
-  checksum: number;
-}
-
-export interface DeltaRow {
-  number: number;
-  ones: Buffer;
-  zeros: Buffer;
-  checksum: number;
-}
 
 /** What a value's key says of it. */
 export interface ValueSizes {

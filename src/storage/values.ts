@@ -18,9 +18,9 @@ type RoaringSet = InstanceType<typeof RoaringBitmap32>;
 
 /** Chunks, and deltas, of one value: their numbers are 16 bits. */
 export const VALUE_ROWS_MAX = 2 ** 16;
-/** Containers of a set. */
-const CONTAINERS = 2 ** 16;
-const CONTAINER_BITS = 2 ** 16;
+/** Containers of a set, and bits of a container. */
+export const CONTAINERS = 2 ** 16;
+export const CONTAINER_BITS = 2 ** 16;
 const OFFSETS = CONTAINERS * CONTAINER_BITS;
 
 /** SQLite's number of a chunk or a delta: the value's id and its own number within it. Above 2^53 only a bigint is exact. */
@@ -42,13 +42,14 @@ export interface BitChanges {
   zeros: Uint32Array;
 }
 
-interface ChunkRow {
-  first: number;
+export interface ChunkRow {
+  /** Of its first container. */
+  number: number;
   portable: Buffer;
   checksum: number;
 }
 
-interface DeltaRow {
+export interface DeltaRow {
   number: number;
   ones: Buffer;
   zeros: Buffer;
@@ -85,7 +86,7 @@ export class Values {
        SELECT 'key', byte_length, NULL, NULL, 0 FROM keys WHERE id = :id`,
     );
     this.#chunks = connection.prepare("SELECT chunk & 65535 AS first FROM chunks WHERE chunk BETWEEN ? AND ?");
-    this.#chunk = connection.prepare("SELECT chunk & 65535 AS first, portable, checksum FROM chunks WHERE chunk = ?");
+    this.#chunk = connection.prepare("SELECT chunk & 65535 AS number, portable, checksum FROM chunks WHERE chunk = ?");
     this.#deltas = connection.prepare(
       "SELECT delta & 65535 AS number, ones, zeros, checksum FROM deltas WHERE delta BETWEEN ? AND ? ORDER BY delta",
     );
@@ -129,8 +130,14 @@ export class Values {
 
   /** Puts the set of a value that has no rows. Returns the bytes of its rows. */
   insert(id: number, portable: Uint8Array): number {
-    return cutPortable(portable, CHUNK_BYTES_MAX).reduce((bytes, piece) => {
-      this.#putChunk.run(rowId(id, piece.first), piece.portable, checksum(id, piece.first, piece.portable));
+    return this.#putPieces(id, portable, 0);
+  }
+
+  /** Puts a set in as many chunks as it needs, of which the first begins at `first`. Returns their bytes. */
+  #putPieces(id: number, portable: Uint8Array, first: number): number {
+    return cutPortable(portable, CHUNK_BYTES_MAX).reduce((bytes, piece, i) => {
+      const number = i === 0 ? first : piece.first;
+      this.#putChunk.run(rowId(id, number), piece.portable, checksum(id, number, piece.portable));
       return bytes + piece.portable.length;
     }, 0);
   }
@@ -184,13 +191,7 @@ export class Values {
     set.runOptimize();
     const portable = set.serialize("portable");
     set.dispose();
-    const pieces = cutPortable(portable, CHUNK_BYTES_MAX);
-    (pieces[0] as { first: number }).first = first;
-    const bytes = pieces.reduce((sum, piece) => {
-      this.#putChunk.run(rowId(id, piece.first), piece.portable, checksum(id, piece.first, piece.portable));
-      return sum + piece.portable.length;
-    }, 0);
-    return bytes - (row?.portable.length ?? 0);
+    return this.#putPieces(id, portable, first) - (row?.portable.length ?? 0);
   }
 
   /** Writes bits into the chunks at once, all of them. For small values. Returns by how many bytes they grew. */

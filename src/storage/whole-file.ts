@@ -56,9 +56,9 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Gives the file its name, when all of it is on the disk. */
-export function publish(target: string): void {
-  sync(temporaryName(target));
-  renameSync(temporaryName(target), target);
+/** Gives the file that was made as `made` its name, when all of it is on the disk. */
+export function publish(target: string, made = temporaryName(target)): void {
+  sync(made);
+  renameSync(made, target);
   sync(dirname(target));
 }
