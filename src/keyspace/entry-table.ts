@@ -210,16 +210,6 @@ export class EntryTable {
     if (this.#size === 0 && this.#rows > FIRST_SEGMENT_ROWS) this.#reset();
   }
 
-  /** Removes all entries. Native values are let go of, not disposed. */
-  clear(): void {
-    for (let e = 0; e < this.#capacity; e++) {
-      if (!this.isUsed(e)) continue;
-      this.dropValue(e);
-      this.#arena.free(this.#word(e, KEY_REF));
-    }
-    this.#reset();
-  }
-
   #reset(): void {
     this.#shards = new Array<Int32Array>(SHARDS).fill(EMPTY_SHARD);
     this.#shardSizes.fill(0);

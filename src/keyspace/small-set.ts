@@ -2,7 +2,7 @@
  * Sets of few members, as ascending 32-bit words in a piece of somebody else's memory: `words[start]` ..
  * `words[start + count - 1]`. A native Roaring set costs some 400 bytes, 80 per container and a weak handle before it holds
  * anything; most keys hold so little that a sorted array is smaller and faster.
- * Also their way into and out of Roaring's portable format (https://github.com/RoaringBitmap/RoaringFormatSpec), which is what
+ * Also their way into Roaring's portable format (https://github.com/RoaringBitmap/RoaringFormatSpec), which is what
  * the storage keeps. It must not know whose memory it is, nor the native sets.
  */
 
@@ -24,14 +24,6 @@ export function smallLowerBound(words: Uint32Array, start: number, count: number
 export function smallHas(words: Uint32Array, start: number, count: number, x: number): boolean {
   const index = smallLowerBound(words, start, count, x);
   return index < count && words[start + index] === x;
-}
-
-/** Adds `x` and says whether it was missing. There must be room for one more word. */
-export function smallInsert(words: Uint32Array, start: number, count: number, x: number): boolean {
-  const index = smallLowerBound(words, start, count, x);
-  if (index < count && words[start + index] === x) return false;
-  smallInsertAt(words, start, count, index, x);
-  return true;
 }
 
 /** Adds `x`, which is missing and belongs at `index`. There must be room for one more word. */
@@ -78,12 +70,6 @@ export function smallFirstClear(words: Uint32Array, start: number, count: number
 // --- Roaring's portable format, little-endian throughout
 
 const COOKIE_NO_RUNS = 12346;
-/** In the lower 16 bits; the upper ones are the number of containers less one. */
-const COOKIE_RUNS = 12347;
-/** With runs, offsets are left out when there are fewer containers than this. */
-const NO_OFFSET_THRESHOLD = 4;
-/** A container spans 2^16 numbers. */
-const CONTAINERS_MAX = 65_536;
 const LOW_MAX = 0xffff;
 /** Up to this many members a container is a sorted array of 16-bit words, above it a bitset. */
 const ARRAY_MEMBERS_MAX = 4096;
@@ -93,8 +79,6 @@ const HEADER_BYTES = 8;
 /** A container's key and its cardinality less one. */
 const DESCRIPTOR_BYTES = 4;
 const OFFSET_BYTES = 4;
-/** A run's first member and its length less one. */
-const RUN_BYTES = 4;
 
 /** Bytes that `writePortableOfSmall` writes. */
 export function portableSizeOfSmall(words: Uint32Array, start: number, count: number): number {
@@ -154,129 +138,6 @@ function writeContainer(words: Uint32Array, at: number, end: number, out: Uint8A
     const byte = data + (low >>> 3);
     out[byte] = (out[byte] as number) | (1 << (low & 7));
   }
-}
-
-/**
- * The members of a portable set, ascending; undefined when it says that it has more than `countMax`.
- * Throws where what it reads is not that format. Bytes behind the set are ignored, and so are the offsets, as Roaring does.
- */
-export function smallFromPortable(portable: Uint8Array, countMax: number): Uint32Array | undefined {
-  const layout = readLayout(portable);
-  const count = readCount(portable, layout);
-  if (count > countMax) return undefined;
-  const members = new Uint32Array(count);
-  let data = layout.data;
-  let written = 0;
-  for (let i = 0; i < layout.containers; i++) {
-    const descriptor = layout.descriptors + i * DESCRIPTOR_BYTES;
-    const base = readU16(portable, descriptor) * CONTAINERS_MAX;
-    const end = written + readU16(portable, descriptor + 2) + 1;
-    const target = members.subarray(written, end);
-    if (isRun(portable, layout, i)) data = readRuns(portable, data, base, target);
-    else if (target.length <= ARRAY_MEMBERS_MAX) data = readArray(portable, data, base, target);
-    else data = readBitset(portable, data, base, target);
-    written = end;
-  }
-  return members;
-}
-
-/** Where the parts of a portable set are, in bytes from its beginning. */
-interface Layout {
-  containers: number;
-  /** A bit per container that says whether it is a run container; -1 where there are none. */
-  runFlags: number;
-  descriptors: number;
-  data: number;
-}
-
-function readLayout(portable: Uint8Array): Layout {
-  const cookie = readU32(portable, 0);
-  const hasRuns = (cookie & 0xffff) === COOKIE_RUNS;
-  if (!hasRuns && cookie !== COOKIE_NO_RUNS) throw malformed("wrong cookie");
-  const containers = hasRuns ? (cookie >>> 16) + 1 : readU32(portable, 4);
-  if (containers > CONTAINERS_MAX) throw malformed("too many containers");
-  const descriptors = hasRuns ? 4 + Math.ceil(containers / 8) : HEADER_BYTES;
-  const offsets = descriptors + containers * DESCRIPTOR_BYTES;
-  const hasOffsets = !hasRuns || containers >= NO_OFFSET_THRESHOLD;
-  const data = offsets + (hasOffsets ? containers * OFFSET_BYTES : 0);
-  if (data > portable.length) throw malformed("cut off");
-  return { containers, runFlags: hasRuns ? 4 : -1, descriptors, data };
-}
-
-/** Members of all containers, as the descriptors say. */
-function readCount(portable: Uint8Array, { containers, descriptors }: Layout): number {
-  let count = 0;
-  let previousKey = -1;
-  for (let i = 0; i < containers; i++) {
-    const key = readU16(portable, descriptors + i * DESCRIPTOR_BYTES);
-    if (key <= previousKey) throw malformed("containers out of order");
-    previousKey = key;
-    count += readU16(portable, descriptors + i * DESCRIPTOR_BYTES + 2) + 1;
-  }
-  return count;
-}
-
-function isRun(portable: Uint8Array, { runFlags }: Layout, container: number): boolean {
-  return runFlags !== -1 && (((portable[runFlags + (container >>> 3)] as number) >>> (container & 7)) & 1) === 1;
-}
-
-/** Reads a container's members into `target`, as all three do, and returns where the next container begins. */
-function readArray(portable: Uint8Array, data: number, base: number, target: Uint32Array): number {
-  const end = data + target.length * 2;
-  if (end > portable.length) throw malformed("cut off");
-  let previous = -1;
-  for (let i = 0; i < target.length; i++) {
-    const low = readU16(portable, data + i * 2);
-    if (low <= previous) throw malformed("members out of order");
-    previous = low;
-    target[i] = base + low;
-  }
-  return end;
-}
-
-function readRuns(portable: Uint8Array, data: number, base: number, target: Uint32Array): number {
-  const runs = readU16(portable, data);
-  const first = data + 2;
-  const end = first + runs * RUN_BYTES;
-  if (end > portable.length) throw malformed("cut off");
-  let written = 0;
-  let previous = -1;
-  for (let at = first; at < end; at += RUN_BYTES) {
-    const low = readU16(portable, at);
-    const last = low + readU16(portable, at + 2);
-    if (low <= previous || last > LOW_MAX) throw malformed("runs out of order");
-    if (written + last - low + 1 > target.length) throw malformed("cardinality is wrong");
-    previous = last;
-    for (let member = low; member <= last; member++) target[written++] = base + member;
-  }
-  if (written !== target.length) throw malformed("cardinality is wrong");
-  return end;
-}
-
-function readBitset(portable: Uint8Array, data: number, base: number, target: Uint32Array): number {
-  const end = data + BITSET_BYTES;
-  if (end > portable.length) throw malformed("cut off");
-  let written = 0;
-  for (let low = 0; low <= LOW_MAX; low++) {
-    if ((((portable[data + (low >>> 3)] as number) >>> (low & 7)) & 1) === 0) continue;
-    if (written === target.length) throw malformed("cardinality is wrong");
-    target[written++] = base + low;
-  }
-  if (written !== target.length) throw malformed("cardinality is wrong");
-  return end;
-}
-
-function malformed(what: string): Error {
-  return new Error(`portable Roaring set: ${what}`);
-}
-
-function readU16(bytes: Uint8Array, at: number): number {
-  if (at + 2 > bytes.length) throw malformed("cut off");
-  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
-}
-
-function readU32(bytes: Uint8Array, at: number): number {
-  return readU16(bytes, at) + readU16(bytes, at + 2) * 0x10000;
 }
 
 function writeU16(out: Uint8Array, at: number, value: number): void {
