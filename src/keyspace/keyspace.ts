@@ -6,7 +6,7 @@
  */
 import type { Clock, Random } from "../clock.js";
 import { BACKLOG_BUDGET_MS, EXPIRE_BATCH_ROWS, SMALL_MEMBERS_MAX } from "../config.js";
-import { Bitmap } from "./bitmap.js";
+import type { Bitmap } from "./bitmap.js";
 import { type Batch, ChangeLog } from "./change-log.js";
 import { Contents, FLAG } from "./contents.js";
 import { Database } from "./database.js";
@@ -127,14 +127,7 @@ export class Keyspace {
   value({ database, number }: Entry): Value {
     const { entries } = database.contents;
     if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
-    const bitmap = entries.native(number);
-    if (bitmap !== undefined) return bitmap;
-    return new SmallValue(
-      entries.smallWords(number),
-      entries.smallStart(number),
-      entries.count(number),
-      entries.byteLength(number),
-    );
+    return entries.native(number) ?? smallValue(database.contents, number);
   }
 
   /** The entry's value as a Bitmap, which must not be changed. Good until the next change. */
@@ -163,11 +156,9 @@ export class Keyspace {
   }
 
   /** Turns a small value into a native one. */
-  #promote({ contents: { entries } }: Database, number: number): Bitmap {
-    const start = entries.smallStart(number);
-    const members = entries.smallWords(number).subarray(start, start + entries.count(number));
-    const bitmap = Bitmap.fromMembers(members, entries.byteLength(number));
-    entries.setNative(number, bitmap);
+  #promote({ contents }: Database, number: number): Bitmap {
+    const bitmap = smallValue(contents, number).clone();
+    contents.entries.setNative(number, bitmap);
     this.residency.grew();
     return bitmap;
   }
@@ -254,16 +245,10 @@ export class Keyspace {
     const key = entries.key(number);
     contents.created.delete(number);
     contents.count(-1, entries.deadline(number) === NO_DEADLINE ? 0 : -1);
-    this.#die(contents, number);
+    entries.native(number)?.dispose();
+    bury(contents, number);
     this.#log.delete(contents, number);
     this.#changed(database, key);
-  }
-
-  /** Leaves of an entry that it was there. */
-  #die({ entries }: Contents, number: number): void {
-    entries.native(number)?.dispose();
-    entries.dropValue(number);
-    entries.setFlags(number, entries.flags(number) | FLAG.DEAD);
   }
 
   /** Gives a key a deadline in wall-clock milliseconds, or takes it (NO_DEADLINE). */
@@ -310,19 +295,17 @@ export class Keyspace {
     if (bitmap !== undefined) {
       target.entries.setNative(number, bitmap);
     } else if (entries.valueKind(old) === VALUE.SMALL) {
-      const start = entries.smallStart(old);
-      target.entries.setSmall(number, entries.smallWords(old).slice(start, start + entries.count(old)));
+      target.entries.setSmall(number, smallValue(source, old).members);
     }
     target.entries.setByteLength(number, entries.byteLength(old));
     this.#log.moveValue(source, old, target, number);
-    entries.dropValue(old);
-    entries.setFlags(old, entries.flags(old) | FLAG.DEAD);
+    bury(source, old);
   }
 
   /** COPY: adds a key with the value and the deadline of `entry`, where none exists. */
   copy(entry: Entry, database: Database, key: string): void {
     const { deadline } = entry;
-    const copy = this.create(database, key, this.bitmap(entry).clone());
+    const copy = this.create(database, key, this.value(entry).clone());
     if (deadline !== NO_DEADLINE) this.#setDeadline(database, copy.number, deadline);
   }
 
@@ -534,6 +517,18 @@ interface ListedKey {
   isLive: boolean;
   stored?: StoredKey;
   entry?: number;
+}
+
+/** A small value that is in memory, as it is until the next change. */
+function smallValue({ entries }: Contents, number: number): SmallValue {
+  const byteLength = entries.byteLength(number);
+  return new SmallValue(entries.smallWords(number), entries.smallStart(number), entries.count(number), byteLength);
+}
+
+/** Leaves of an entry that it was there. A native value is let go of. */
+function bury({ entries }: Contents, number: number): void {
+  entries.dropValue(number);
+  entries.setFlags(number, entries.flags(number) | FLAG.DEAD);
 }
 
 function setSmallBit({ entries }: Contents, number: number, offset: number, bit: Bit): Bit {

@@ -100,7 +100,7 @@ export class Saver {
   noticeChanges(): void {
     if (this.#keyspace.residency.isStuck && !this.#isSettling) this.#settleSoon();
     if (!this.#keyspace.isDirty) return;
-    if (this.#keyspace.logBytes >= FLUSH_BYTES || this.#keyspace.logEntries >= FLUSH_ENTRIES) this.#schedule();
+    if (this.#isLarge) this.#schedule();
     if (this.#dirtySinceMs !== undefined) return;
     this.#dirtySinceMs = performance.now();
     if (this.#isStarted) this.#setTimer();
@@ -119,6 +119,11 @@ export class Saver {
   settled(): void {
     this.#isSettling = false;
     if (!this.isBehind) this.#resumeSlowed();
+  }
+
+  /** Whether the next batch is as large as one should be. */
+  get #isLarge(): boolean {
+    return this.#keyspace.logBytes >= FLUSH_BYTES || this.#keyspace.logEntries >= FLUSH_ENTRIES;
   }
 
   #setTimer(): void {
@@ -217,9 +222,8 @@ export class Saver {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (!this.#keyspace.isDirty) return;
-    const isLarge = this.#keyspace.logBytes >= FLUSH_BYTES || this.#keyspace.logEntries >= FLUSH_ENTRIES;
     // Whoever ends the commit under way begins the next.
-    if (this.#inFlight.length > 0 && !isLarge) return;
+    if (this.#inFlight.length > 0 && !this.#isLarge) return;
     const { changes } = this.#keyspace;
     const begunMs = performance.now();
     const batch = this.#keyspace.takeBatch();

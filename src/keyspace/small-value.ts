@@ -50,8 +50,12 @@ export class SmallValue implements Value {
     return out;
   }
 
+  clone(): Bitmap {
+    return Bitmap.fromMembers(this.members, this.byteLength);
+  }
+
   slices(start: number, length: number): Iterator<Buffer> {
-    const copy = Bitmap.fromMembers(this.members, this.byteLength);
+    const copy = this.clone();
     const slices = copy.slices(start, length);
     copy.dispose();
     return slices;

@@ -1,5 +1,7 @@
 /** What can be read of a value, however it is kept: a native set (Bitmap) or a few members in an array (SmallValue). */
 
+import type { Bitmap } from "./bitmap.js";
+
 export type Bit = 0 | 1;
 
 export interface Value {
@@ -19,4 +21,6 @@ export interface Value {
    * until the last slice, or `return()`.
    */
   slices(start: number, length: number): Iterator<Buffer>;
+  /** The same as a value of its own, which the caller must dispose of. */
+  clone(): Bitmap;
 }

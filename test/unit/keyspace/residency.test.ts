@@ -27,7 +27,8 @@ function setUp() {
     storage.commit(keyspace);
     storage.settle();
   };
-  const cycle = (times = 50) => {
+  /** A cycle lets 256 entries go at most: so many are enough for all that a test here has. */
+  const cycle = (times = 100) => {
     for (let i = 0; i < times; i++) residency.cycle(clock.now());
   };
   return { storage, clock, keyspace, database, other, residency, fill, settle, cycle };
