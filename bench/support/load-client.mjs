@@ -1,21 +1,17 @@
 // The load client: a process of its own on a core of its own. Reads a job as JSON from stdin, runs it, writes what it
-// saw as JSON to stdout. Sockets read into one shared buffer and replies are only counted, so that the client has
-// time to spare where the server has none; how busy it was is part of the result.
+// saw as JSON to stdout; how busy it was is part of the result.
 
 import { readFileSync } from "node:fs";
-import { connect } from "node:net";
 import { Random } from "./random.mjs";
+import { replySocket } from "./reply-socket.mjs";
 import { makeBatches, refresh } from "./requests.mjs";
 import { Histogram } from "./stats.mjs";
 
-const newline = 10;
-const minus = 45;
 const clockTicksPerSecond = 100;
 
 /** @type {import("./load.mjs").Job} */
 const job = JSON.parse(readFileSync(0, "utf8"));
 
-const readBuffer = Buffer.allocUnsafe(256 * 1024);
 let measuring = false;
 let stopping = false;
 let latencies = new Histogram();
@@ -25,7 +21,6 @@ class LoadConnection {
   #batches;
   #batchIndex = 0;
   #linesLeft = 0;
-  #atLineStart = true;
   #startedAt = 0;
   #socket;
   /** Resolves when the connection has stopped, after the cycle of its batches. */
@@ -40,20 +35,8 @@ class LoadConnection {
     this.stopped = new Promise((resolve) => {
       this.#stop = () => resolve(undefined);
     });
-    this.#socket = connect({
-      host: "127.0.0.1",
-      port: job.port,
-      noDelay: true,
-      onread: {
-        buffer: readBuffer,
-        callback: (length) => {
-          this.#take(length);
-          return true;
-        },
-      },
-    });
-    this.#socket.on("error", (error) => fail(`connection ${index}: ${error.message}`));
-    this.#socket.on("close", () => fail(`connection ${index}: closed by the server`));
+    const name = `connection ${index}`;
+    this.#socket = replySocket({ port: job.port, name, onLines: (lines) => this.#take(lines), fail });
   }
 
   connected() {
@@ -76,21 +59,8 @@ class LoadConnection {
     return /** @type {import("./requests.mjs").Batch} */ (this.#batches[this.#batchIndex]);
   }
 
-  /**
-   * Counts the lines of the replies; none may be an error.
-   * @param {number} length how much of the read buffer is new
-   */
-  #take(length) {
-    let atLineStart = this.#atLineStart;
-    let lines = 0;
-    for (let i = 0; i < length; i++) {
-      const byte = readBuffer[i];
-      if (atLineStart && byte === minus)
-        fail(`error reply: ${readBuffer.toString("latin1", i, Math.min(length, i + 200))}`);
-      atLineStart = byte === newline;
-      if (atLineStart) lines += 1;
-    }
-    this.#atLineStart = atLineStart;
+  /** @param {number} lines how many lines of replies have come */
+  #take(lines) {
     this.#linesLeft -= lines;
     if (this.#linesLeft < 0) fail("more replies than requests");
     if (this.#linesLeft === 0) this.#next();

@@ -1,20 +1,17 @@
 // The paced client's process: see paced.mjs. Sends what is due every millisecond, also while earlier requests are
 // unanswered, so that a server that stands still is seen by all requests of that time.
 
-import { connect } from "node:net";
 import { Random } from "./random.mjs";
+import { replySocket } from "./reply-socket.mjs";
 import { makeBatches, refresh } from "./requests.mjs";
 import { Histogram } from "./stats.mjs";
 
-const newline = 10;
-const minus = 45;
 // A server that is so far behind is not measured any more.
 const unansweredMax = 1_000_000;
 const lastRepliesMs = 5_000;
 
 /** @type {import("./paced.mjs").PacedJob} */
 const job = JSON.parse(process.argv[2] ?? "");
-const readBuffer = Buffer.allocUnsafe(256 * 1024);
 const latencies = new Histogram();
 let maxMs = 0;
 let maxAt = 0;
@@ -26,7 +23,6 @@ class PacedConnection {
   #batch;
   #socket;
   #linesLeft;
-  #atLineStart = true;
   /** When the batches that are unanswered were sent. */
   #sentAt = /** @type {number[]} */ ([]);
   #first = 0;
@@ -37,20 +33,8 @@ class PacedConnection {
     const [batch] = makeBatches(job.workload, job.pipeline, this.#random);
     this.#batch = /** @type {import("./requests.mjs").Batch} */ (batch);
     this.#linesLeft = this.#batch.replyLines;
-    this.#socket = connect({
-      host: "127.0.0.1",
-      port: job.port,
-      noDelay: true,
-      onread: {
-        buffer: readBuffer,
-        callback: (length) => {
-          this.#take(length);
-          return true;
-        },
-      },
-    });
-    this.#socket.on("error", (error) => fail(`connection ${index}: ${error.message}`));
-    this.#socket.on("close", () => fail(`connection ${index}: closed by the server`));
+    const name = `connection ${index}`;
+    this.#socket = replySocket({ port: job.port, name, onLines: (lines) => this.#take(lines), fail });
   }
 
   connected() {
@@ -64,18 +48,11 @@ class PacedConnection {
     unanswered++;
   }
 
-  /** @param {number} length how much of the read buffer is new */
-  #take(length) {
+  /** @param {number} lines how many lines of replies have come */
+  #take(lines) {
     const now = performance.now();
-    for (let i = 0; i < length; i++) {
-      const byte = readBuffer[i];
-      if (this.#atLineStart && byte === minus)
-        fail(`error reply: ${readBuffer.toString("latin1", i, Math.min(length, i + 200))}`);
-      this.#atLineStart = byte === newline;
-      if (!this.#atLineStart || --this.#linesLeft > 0) continue;
-      this.#linesLeft = this.#batch.replyLines;
-      this.#answered(now);
-    }
+    this.#linesLeft -= lines;
+    for (; this.#linesLeft <= 0; this.#linesLeft += this.#batch.replyLines) this.#answered(now);
   }
 
   /** @param {number} now */
