@@ -128,11 +128,21 @@ export const DELTAS_MAX = 1024;
 export const LOG_BYTES_MAX = 16 * MIB;
 export const LOG_ROWS_MAX = 200_000;
 
+/**
+ * Names of keys that are gathered before they go into the index of all, and how many go there at a time. So many are some 6 MB, which
+ * the writer's page cache holds; with 10,000,000 keys a page of the index then takes two or three of them.
+ */
+export const NEW_NAMES_MAX = 250_000;
+export const NAMES_SLICE_ROWS = 1000;
+
 /** Without further bits the log is brought home after this long. */
 export const FOLD_IDLE_MS = 2000;
 
 /** How long one transaction of the writer's own work may take, in milliseconds: so long a flush may have to wait. */
 export const FOLD_SLICE_MS = 10;
+
+/** While that work is late it gets, after each flush, one part in so many of the time that the flush took. */
+export const LATE_SHARE = 2;
 
 /** Values up to this many bytes are deleted with their key, larger ones a slice of so many rows at a time. */
 export const GARBAGE_SYNC_BYTES_MAX = 64 * KIB;

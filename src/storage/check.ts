@@ -20,6 +20,9 @@ const GROUP_BYTES_MAX = 8 * 2 ** 20;
 /** SQLite's own check ends after so many lines. */
 const STRUCTURE_LINES_MAX = 100;
 
+/** Both parts of the index. */
+const ALL_NAMES = "SELECT slot, hash, id FROM names UNION ALL SELECT slot, hash, id FROM new_names";
+
 /** What a check tells while it runs. */
 export interface CheckEvents {
   /** Something is wrong, in one line. */
@@ -77,6 +80,7 @@ export class Check {
   readonly #keys: Statement<[number, number], KeyRow>;
   readonly #chunks: Statement<[RowId, RowId], ChunkRow & StoredRow>;
   readonly #deltas: Statement<[RowId, RowId], DeltaRow & StoredRow>;
+  readonly #name: Statement<[number, number, number]>;
   /** The log's bits, as far as it can be read. */
   readonly #late = new Pending();
   readonly #databases = new Map<number, DatabaseRow>();
@@ -84,6 +88,8 @@ export class Check {
   #droppedSlots: ReadonlySet<number> = new Set();
   #rescue: Rescue | undefined;
   readonly #counts = new Map<number, { keys: number; volatileKeys: number }>();
+  /** Rows of keys can't be read. */
+  #hasGaps = false;
   /** Ids up to this one are checked. */
   #checkedId = 0;
 
@@ -96,6 +102,7 @@ export class Check {
          chunk_bytes AS chunkBytes, delta_bytes AS deltaBytes
        FROM keys WHERE id >= ? ORDER BY id LIMIT ?`,
     );
+    this.#name = connection.prepare(`SELECT 1 FROM (${ALL_NAMES}) WHERE slot = ? AND hash = ? AND id = ?`);
     this.#chunks = connection.prepare(
       `SELECT chunk >> 16 AS id, chunk & 65535 AS number, portable, checksum
        FROM chunks WHERE chunk BETWEEN ? AND ? ORDER BY chunk`,
@@ -156,6 +163,7 @@ export class Check {
     }
     this.#orphans(ID_MAX);
     this.#compareCounts();
+    this.#compareNames();
     this.#duplicates();
   }
 
@@ -166,10 +174,10 @@ export class Check {
 
   #damagedKey(row: KeyRow, words: readonly string[]): void {
     this.summary.damagedKeys++;
-    this.#events.onDamage(`${this.#name(row)}: ${words.join("; ")}`);
+    this.#events.onDamage(`${this.#nameOf(row)}: ${words.join("; ")}`);
   }
 
-  #name({ id, slot, key }: KeyRow): string {
+  #nameOf({ id, slot, key }: KeyRow): string {
     const shown = Buffer.isBuffer(key) ? showKey(key) : "without a name";
     return `${this.#place(slot)}, key ${shown} (id ${id})`;
   }
@@ -252,6 +260,7 @@ export class Check {
         `${this.#place(slot)}, a key whose name is lost (id ${id}): its row can't be read: ${gap.reason}`,
       );
     }
+    this.#hasGaps = true;
     // The values of these ids are no orphans.
     this.#checkedId = gap.last;
   }
@@ -260,7 +269,7 @@ export class Check {
     try {
       return this.#connection
         .prepare<[number, number], { id: number; slot: number }>(
-          "SELECT id, slot FROM keys INDEXED BY keys_by_hash WHERE id BETWEEN ? AND ? ORDER BY id",
+          `SELECT id, slot FROM (${ALL_NAMES}) WHERE id BETWEEN ? AND ? ORDER BY id`,
         )
         .all(first, last);
     } catch {
@@ -354,15 +363,20 @@ export class Check {
   /** Whether the key is what was written: its hash says so, or the index' copy of its hash does. */
   #hasName(row: KeyRow, problems: string[]): boolean {
     const hash = keyHash(row.key.toString("latin1"));
-    if (hash === row.hash) return true;
+    if (hash === row.hash) {
+      if (this.#isIndexed(row, hash) === false) problems.push("it is not in the index of names");
+      return true;
+    }
     problems.push(`its hash is ${row.hash}, that of its name is ${hash}`);
+    return this.#isIndexed(row, hash) === true;
+  }
+
+  /** undefined where the index can't be read, which SQLite's own check has told. */
+  #isIndexed({ slot, id }: KeyRow, hash: number): boolean | undefined {
     try {
-      const indexed = this.#connection.prepare<[number, number, number]>(
-        "SELECT 1 FROM keys INDEXED BY keys_by_hash WHERE slot = ? AND hash = ? AND id = ?",
-      );
-      return indexed.get(row.slot, hash, row.id) !== undefined;
+      return this.#name.get(slot, hash, id) !== undefined;
     } catch {
-      return false; // the index can't say so
+      return undefined;
     }
   }
 
@@ -402,16 +416,36 @@ export class Check {
     }
   }
 
+  /** Each key's name was looked up; here it is the names that no key has. Where keys can't be read that can't be said. */
+  #compareNames(): void {
+    if (this.#hasGaps) return;
+    this.#attempt("the index of names", () => {
+      const count = this.#connection.prepare<[], { slot: number; names: number }>(
+        `SELECT slot, sum(names) AS names FROM (
+           SELECT slot, count(*) AS names FROM names GROUP BY slot
+           UNION ALL SELECT slot, count(*) FROM new_names GROUP BY slot
+         ) GROUP BY slot`,
+      );
+      for (const { slot, names } of count.all()) {
+        const keys = this.#counts.get(slot)?.keys ?? 0;
+        const isDropped = this.#droppedSlots.has(slot) && !this.#databases.has(slot);
+        if (!isDropped && names > keys) {
+          this.#damage(`the index has ${names} names of ${this.#place(slot)}, there are ${keys} keys`);
+        }
+      }
+    });
+  }
+
   /** A name stands for one key. */
   #duplicates(): void {
     this.#attempt("the index of names", () => {
       const same = this.#connection
         .prepare<[], { slot: number; hash: number }>(
-          "SELECT slot, hash FROM keys INDEXED BY keys_by_hash GROUP BY slot, hash HAVING count(*) > 1",
+          `SELECT slot, hash FROM (${ALL_NAMES}) GROUP BY slot, hash HAVING count(*) > 1`,
         )
         .all();
       const keys = this.#connection.prepare<[number, number], { key: Buffer }>(
-        "SELECT key FROM keys WHERE slot = ? AND hash = ?",
+        `SELECT key FROM keys WHERE id IN (SELECT id FROM (${ALL_NAMES}) WHERE slot = ? AND hash = ?)`,
       );
       for (const { slot, hash } of same) {
         const names = keys.all(slot, hash).map(({ key }) => key.toString("latin1"));

@@ -34,6 +34,8 @@ export interface Flushed {
   replaced: Map<number, number>;
   /** Bytes appended to the log. */
   logBytes: number;
+  /** Names that were added to the index. */
+  named: number;
 }
 
 const NO_BITS = new Uint32Array(0);
@@ -83,7 +85,7 @@ export class Flusher {
   flush(batch: Batch, isPending: (id: number) => boolean): Flushed {
     const changes = new Changes();
     readBatch(batch, changes);
-    const flushed: Flushed = { changed: new Map(), replaced: new Map(), logBytes: 0 };
+    const flushed: Flushed = { changed: new Map(), replaced: new Map(), logBytes: 0, named: 0 };
     this.#connection
       .transaction(() => {
         // In the order of the ids, which is the order of the rows on the pages.
@@ -107,7 +109,9 @@ export class Flusher {
   #flushRow(id: number, change: RowChange, droppedSlots: ReadonlySet<number>, flushed: Flushed): void {
     const gone = change.deleted || (change.name !== undefined && droppedSlots.has(change.name.slot));
     if (change.isNew) {
-      if (!gone) this.#insert(id, change);
+      if (gone) return;
+      this.#insert(id, change);
+      flushed.named++;
     } else if (gone) {
       flushed.replaced.set(id, this.#garbage.deleteKey(id));
     } else {
@@ -127,6 +131,7 @@ export class Flusher {
     const { name, deadline, portable, byteLength, cardinality, bits } = change;
     if (name !== undefined) {
       this.#updateName.run(name.slot, keyHash(name.key), Buffer.from(name.key, "latin1"), id);
+      flushed.named++;
     }
     if (deadline !== undefined) this.#updateDeadline.run(toColumn(deadline), id);
     if (portable !== undefined) {

@@ -118,16 +118,16 @@ function look(path: string, connection: Connection, version: number): void {
     if (!numbers.has(number)) throw damaged(path, `its table of databases has no database ${number}`);
   }
   connection.prepare("SELECT max(id) FROM keys").get();
-  connection.prepare("SELECT 1 FROM keys INDEXED BY keys_by_hash WHERE slot = 0 AND hash >= 0 LIMIT 1").get();
   connection.prepare("SELECT deadline FROM keys WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1").get();
-  if (version >= SCHEMA_VERSION) lookAtValues(path, connection);
+  if (version >= SCHEMA_VERSION) lookAtTables(path, connection);
 }
 
 function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function lookAtValues(path: string, connection: Connection): void {
+function lookAtTables(path: string, connection: Connection): void {
+  connection.prepare("SELECT (SELECT max(slot) FROM names), (SELECT max(slot) FROM new_names)").get();
   connection.prepare("SELECT max(chunk), (SELECT max(delta) FROM deltas) FROM chunks").get();
   connection.prepare("SELECT total(delta_bytes) FROM keys WHERE delta_bytes > 0").get();
   connection.prepare("SELECT (SELECT max(id) FROM dropped_values), (SELECT max(slot) FROM dropped_slots)").get();

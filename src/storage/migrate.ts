@@ -2,7 +2,7 @@
  * Brings a file of an older schema forward: one step from each version to the next, all in one transaction, so that a file is of
  * the old version or of the new one. A released step is never changed; test/fixtures has a file of every version.
  */
-import { type Connection, SCHEMA_VERSION, VALUE_TABLES, VIEWS } from "./schema.js";
+import { type Connection, NAME_TABLES, SCHEMA_VERSION, VALUE_TABLES, VIEWS } from "./schema.js";
 import { Values } from "./values.js";
 
 /** Rows one step of a migration reads at a time. */
@@ -11,6 +11,7 @@ const BATCH_ROWS = 256;
 /** From each version to the next. */
 const STEPS: Readonly<Record<number, (connection: Connection) => void>> = {
   1: chunksFromBitmaps,
+  2: namesFromIndex,
 };
 
 /** Brings the schema of an open file up to date. Throws, and leaves the file as it was, when that fails. */
@@ -44,4 +45,13 @@ function chunksFromBitmaps(connection: Connection): void {
     for (const { id } of rows) setBytes.run(values.insert(id, (load.get(id) as { portable: Buffer }).portable), id);
   }
   connection.exec(`DROP TABLE bitmaps; ${VIEWS}`);
+}
+
+/** Schema 2 had one index on slot and hash. */
+function namesFromIndex(connection: Connection): void {
+  connection.exec(`
+    ${NAME_TABLES}
+    INSERT INTO names (slot, hash, id) SELECT slot, hash, id FROM keys INDEXED BY keys_by_hash ORDER BY slot, hash, id;
+    DROP INDEX keys_by_hash;
+  `);
 }

@@ -15,7 +15,33 @@ interface KeyRow {
   deadline: number | null;
 }
 
-const COLUMNS = "id, slot, hash, key, deadline";
+const COLUMNS = "keys.id, keys.slot, keys.hash, keys.key, keys.deadline";
+
+/** The index is in two parts (schema.ts), and each question goes to both; SQLite merges what is in order. */
+const inBoth = (select: (names: string) => string) => `${select("names")} UNION ALL ${select("new_names")}`;
+
+// CROSS JOIN keeps SQLite to this order: first the name, then the key's row.
+const ofHash = (names: string) => `
+  SELECT ${COLUMNS} FROM ${names} AS name CROSS JOIN keys ON keys.id = name.id
+  WHERE name.slot = :slot AND name.hash = :hash`;
+
+const SAME_HASH = inBoth(ofHash);
+
+/** The Reader's questions, for a test that SQLite answers them from its indexes. */
+export const FIND = inBoth((names) => `${ofHash(names)} AND keys.key = :key`);
+
+export const PAGE = `
+  SELECT ${COLUMNS}
+  FROM (
+    ${inBoth((names) => `SELECT hash, id FROM ${names} WHERE slot = :slot AND hash >= :hash`)}
+    ORDER BY hash LIMIT :limit
+  ) AS name CROSS JOIN keys ON keys.id = name.id
+  ORDER BY name.hash`;
+
+export const EXPIRED = `
+  SELECT ${COLUMNS} FROM keys
+  WHERE deadline < :now AND (deadline, id) > (:deadline, :id)
+  ORDER BY deadline, id LIMIT :limit`;
 
 export class Reader {
   /** All logical databases, as of the opening. */
@@ -23,9 +49,9 @@ export class Reader {
   /** An id above every id in the file, as of the opening. */
   readonly nextId: number;
   readonly #values: Values;
-  readonly #find: Statement<[number, number, Buffer], KeyRow>;
-  readonly #page: Statement<[number, number, number], KeyRow>;
-  readonly #sameHash: Statement<[number, number], KeyRow>;
+  readonly #find: Statement<{ slot: number; hash: number; key: Buffer }, KeyRow>;
+  readonly #page: Statement<{ slot: number; hash: number; limit: number }, KeyRow>;
+  readonly #sameHash: Statement<{ slot: number; hash: number }, KeyRow>;
   readonly #expired: Statement<{ now: number; deadline: number; id: number; limit: number }, KeyRow>;
   /** What a crash left in the log, until the writer has brought it home. Later bits are in memory, with their keys. */
   #leftover: Leftover | undefined;
@@ -35,20 +61,16 @@ export class Reader {
       .prepare<[], StoredDatabase>("SELECT number, slot, keys, volatile_keys AS volatileKeys FROM databases")
       .all();
     this.#values = new Values(connection);
-    this.#find = connection.prepare(`SELECT ${COLUMNS} FROM keys WHERE slot = ? AND hash = ? AND key = ?`);
-    this.#page = connection.prepare(`SELECT ${COLUMNS} FROM keys WHERE slot = ? AND hash >= ? ORDER BY hash LIMIT ?`);
-    this.#sameHash = connection.prepare(`SELECT ${COLUMNS} FROM keys WHERE slot = ? AND hash = ?`);
-    this.#expired = connection.prepare(
-      `SELECT ${COLUMNS} FROM keys
-       WHERE deadline < :now AND (deadline, id) > (:deadline, :id)
-       ORDER BY deadline, id LIMIT :limit`,
-    );
+    this.#find = connection.prepare(FIND);
+    this.#page = connection.prepare(PAGE);
+    this.#sameHash = connection.prepare(SAME_HASH);
+    this.#expired = connection.prepare(EXPIRED);
     this.#leftover = new Leftover(connection);
     this.nextId = Math.max(lastId(connection), this.#leftover.lastId) + 1;
   }
 
   find(slot: number, key: string): StoredKey | undefined {
-    const row = this.#find.get(slot, keyHash(key), Buffer.from(key, "latin1"));
+    const row = this.#find.get({ slot, hash: keyHash(key), key: Buffer.from(key, "latin1") });
     return row === undefined ? undefined : storedKey(row);
   }
 
@@ -60,11 +82,11 @@ export class Reader {
   }
 
   page(slot: number, hash: number, limit: number): StoredKey[] {
-    const rows = this.#page.all(slot, hash, limit);
+    const rows = this.#page.all({ slot, hash, limit });
     const last = rows.at(-1);
     if (last !== undefined && rows.length === limit) {
       const listed = new Set(rows.filter((row) => row.hash === last.hash).map((row) => row.id));
-      rows.push(...this.#sameHash.all(slot, last.hash).filter((row) => !listed.has(row.id)));
+      rows.push(...this.#sameHash.all({ slot, hash: last.hash }).filter((row) => !listed.has(row.id)));
     }
     return rows.map(storedKey);
   }

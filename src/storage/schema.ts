@@ -13,11 +13,11 @@ export type Connection = Database.Database;
 export const APPLICATION_ID = 0x424d6170;
 
 /** `PRAGMA user_version`: the newest layout that this code knows. Older ones are brought forward by migrate.ts. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /**
- * `keys` is small and listed; `chunks` and `deltas` hold what may be large (values.ts says how) and are read by id. `hash` is
- * keyHash(key), which orders SCAN. A key belongs to a slot, and `databases` says which logical database a slot is (FLUSHDB
+ * `keys` is small; `chunks` and `deltas` hold what may be large (values.ts says how) and are read by id. `hash` is
+ * keyHash(key), by which `names` finds a key and SCAN goes. A key belongs to a slot, and `databases` says which logical database a slot is (FLUSHDB
  * and SWAPDB change that). `deadline` is in milliseconds since the epoch, NULL for never. `log` holds bits that are not in
  * chunks or deltas yet; byte_length and cardinality are without them too. What is in `dropped_*` only waits to be removed.
  */
@@ -39,11 +39,10 @@ const TABLES = `
     chunk_bytes INTEGER NOT NULL,
     delta_bytes INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX keys_by_hash ON keys (slot, hash);
   CREATE INDEX keys_by_deadline ON keys (deadline, id) WHERE deadline IS NOT NULL;
 `;
 
-/** What schema 2 has beside the tables of schema 1, for new files and for the migration. */
+/** What schema 2 brought, for new files and for the migration. */
 export const VALUE_TABLES = `
   CREATE INDEX keys_with_deltas ON keys (delta_bytes) WHERE delta_bytes > 0;
   CREATE TABLE chunks (
@@ -64,6 +63,37 @@ export const VALUE_TABLES = `
   ) STRICT;
   CREATE TABLE dropped_values (id INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE dropped_slots (slot INTEGER PRIMARY KEY) STRICT;
+`;
+
+/**
+ * What schema 3 brought: the index of the keys, in two parts. A new key goes into `new_names`, which is small, and many of them
+ * together into `names` (names.ts): one by one each would rewrite a page of its own there. The triggers keep both true.
+ */
+export const NAME_TABLES = `
+  CREATE TABLE names (
+    slot INTEGER NOT NULL,
+    hash INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (slot, hash, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE new_names (
+    slot INTEGER NOT NULL,
+    hash INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (slot, hash, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TRIGGER key_added AFTER INSERT ON keys BEGIN
+    INSERT INTO new_names (slot, hash, id) VALUES (new.slot, new.hash, new.id);
+  END;
+  CREATE TRIGGER key_deleted AFTER DELETE ON keys BEGIN
+    DELETE FROM new_names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
+    DELETE FROM names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
+  END;
+  CREATE TRIGGER key_renamed AFTER UPDATE OF slot, hash ON keys BEGIN
+    DELETE FROM new_names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
+    DELETE FROM names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
+    INSERT INTO new_names (slot, hash, id) VALUES (new.slot, new.hash, new.id);
+  END;
 `;
 
 /**
@@ -156,7 +186,7 @@ export function checkSchemaVersion(path: string, version: number): void {
 /** Creates the tables in a new database, in one transaction. */
 export function createSchema(connection: Connection): void {
   connection.transaction(() => {
-    connection.exec(TABLES + VALUE_TABLES + VIEWS);
+    connection.exec(TABLES + VALUE_TABLES + NAME_TABLES + VIEWS);
     const insert = connection.prepare("INSERT INTO databases (slot, number, keys, volatile_keys) VALUES (?, ?, 0, 0)");
     for (let number = 0; number < DATABASES; number++) insert.run(number, number);
     connection.pragma(`application_id = ${APPLICATION_ID}`);

@@ -10,6 +10,7 @@ import roaring from "roaring";
 import { CHUNK_BYTES_MAX } from "../config.js";
 import { DamagedError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
+import { portableSizeOfSmall, writePortableOfSmall } from "../keyspace/small-set.js";
 import { cutPortable } from "./portable.js";
 import type { Connection } from "./schema.js";
 
@@ -22,6 +23,9 @@ export const VALUE_ROWS_MAX = 2 ** 16;
 export const CONTAINERS = 2 ** 16;
 export const CONTAINER_BITS = 2 ** 16;
 const OFFSETS = CONTAINERS * CONTAINER_BITS;
+
+/** Sets of so few members are not made smaller by runs. */
+const FEW_MEMBERS_MAX = 4;
 
 /** SQLite's number of a chunk or a delta: the value's id and its own number within it. Above 2^53 only a bigint is exact. */
 export type RowId = number | bigint;
@@ -237,10 +241,24 @@ export class Delta {
 
 /** Portable form of a set given by its members, in any order. */
 export function portableOf(members: Uint32Array): Uint8Array {
+  if (isFewAscending(members)) return portableOfFew(members);
   const set = new RoaringBitmap32(members);
   set.runOptimize();
   const portable = set.serialize("portable");
   set.dispose();
+  return portable;
+}
+
+function isFewAscending(members: Uint32Array): boolean {
+  return (
+    members.length <= FEW_MEMBERS_MAX && members.every((member, i) => i === 0 || member > (members[i - 1] as number))
+  );
+}
+
+/** The same without a native set, which takes longer to make than everything else that a new key with a bit or two needs. */
+function portableOfFew(members: Uint32Array): Uint8Array {
+  const portable = new Uint8Array(portableSizeOfSmall(members, 0, members.length));
+  writePortableOfSmall(members, 0, members.length, portable);
   return portable;
 }
 

@@ -1,5 +1,5 @@
 /** What the writer's thread does: commits batches in the order they come, one again until it is committed; works between them. */
-import { FLUSH_RETRY_MS, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES, WRITER_CACHE_KIB } from "../config.js";
+import { FLUSH_RETRY_MS, LATE_SHARE, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES, WRITER_CACHE_KIB } from "../config.js";
 import { reasonOf } from "../errors.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { realFile } from "./real-file.js";
@@ -67,10 +67,11 @@ class WriterLoop {
     this.#isRetrying = false;
     try {
       for (let request = this.#queue[0]; request !== undefined; request = this.#queue[0]) {
+        const startedAt = performance.now();
         this.#perform(request);
         this.#queue.shift();
         if (this.#isClosed) return;
-        if (this.#writer.isLate) this.#step();
+        this.#catchUp((performance.now() - startedAt) / LATE_SHARE);
       }
       if (wasRetrying) this.#report({ kind: "recovered" });
     } catch (error) {
@@ -79,6 +80,15 @@ class WriterLoop {
     }
     if (!this.#isRetrying) this.#step();
     this.#schedule();
+  }
+
+  /** Gives the work that is late so many milliseconds, though flushes wait. */
+  #catchUp(ms: number): void {
+    const end = performance.now() + ms;
+    while (this.#writer.isLate && this.#workDueInMs === 0) {
+      this.#step();
+      if (performance.now() >= end) return;
+    }
   }
 
   #schedule(): void {

@@ -1,6 +1,6 @@
 /**
  * Everything that writes to the file: flushes first, and between them, a slice at a time, the work that brings the file in
- * order (the log's bits home, deltas into chunks, rows that nobody needs away). One transaction at a time, on one thread.
+ * order (the log's bits home, deltas into chunks, new names into the index, rows that nobody needs away). One transaction at a time, on one thread.
  */
 import { FOLD_IDLE_MS, FOLD_SLICE_MS, LOG_BYTES_MAX, LOG_ROWS_MAX } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
@@ -8,6 +8,7 @@ import type { StorageFigures } from "../keyspace/storage.js";
 import { Flusher } from "./flush.js";
 import { Folder } from "./fold.js";
 import { Garbage } from "./garbage.js";
+import { Names } from "./names.js";
 import { readLog } from "./pending.js";
 import type { Connection } from "./schema.js";
 import { Values } from "./values.js";
@@ -24,6 +25,7 @@ export class Writer {
   readonly #connection: Connection;
   readonly #values: Values;
   readonly #garbage: Garbage;
+  readonly #names: Names;
   readonly #flusher: Flusher;
   readonly #warn: (message: string) => void;
   #folder: Folder;
@@ -41,6 +43,7 @@ export class Writer {
     this.#warn = warn;
     this.#values = new Values(connection);
     this.#garbage = new Garbage(connection, this.#values);
+    this.#names = new Names(connection);
     this.#flusher = new Flusher(connection, this.#values, this.#garbage);
     this.#folder = this.#openFolder();
     // What a crash left in the log is brought home at once.
@@ -57,6 +60,7 @@ export class Writer {
   flush(batch: Batch): void {
     const flushed = this.#flusher.flush(batch, (id) => this.#folder.has(id));
     this.#folder.add(flushed);
+    this.#names.added(flushed.named);
     this.#batch = batch.number;
     if (flushed.changed.size > 0) this.#lastFlushMs = performance.now();
     if (this.#folder.pendingRows === 0) this.settledBatch = this.#batch;
@@ -70,7 +74,7 @@ export class Writer {
   /** Milliseconds until `step` has something to do: 0 for now, undefined for not before the next flush. */
   get dueInMs(): number | undefined {
     const { isRunning, pendingRows, logBytes } = this.#folder;
-    if (isRunning || this.#garbage.isDue) return 0;
+    if (isRunning || this.#garbage.isDue || this.#names.isDue) return 0;
     if (pendingRows === 0) return undefined;
     if (this.#isUrgent || logBytes >= LOG_BYTES_MAX || pendingRows >= LOG_ROWS_MAX) return 0;
     return Math.max(this.#lastFlushMs + FOLD_IDLE_MS - performance.now(), 0);
@@ -78,6 +82,10 @@ export class Writer {
 
   /** Whether the work between flushes is late, so that it must be done even while flushes wait. */
   get isLate(): boolean {
+    return this.#isFoldLate || this.#names.isLate;
+  }
+
+  get #isFoldLate(): boolean {
     const { logBytesInFile, pendingRows } = this.#folder;
     return logBytesInFile >= 2 * LOG_BYTES_MAX || pendingRows >= 2 * LOG_ROWS_MAX;
   }
@@ -98,6 +106,7 @@ export class Writer {
       // The file is as before the slice, and the log in it holds all that was not brought home.
       this.#folder = this.#openFolder();
       this.#garbage.lookAgain();
+      this.#names.lookAgain();
       throw error;
     }
     this.settledBatch = settled;
@@ -118,9 +127,13 @@ export class Writer {
 
   /** One piece of work; says whether a round has ended with it. */
   #work(): boolean {
-    const isUrgent = this.#isUrgent || this.isLate || this.#folder.isRunning;
-    if (this.#garbage.isDue && !isUrgent) {
+    const isFoldFirst = this.#isUrgent || this.#isFoldLate || this.#folder.isRunning;
+    if (!isFoldFirst && this.#garbage.isDue) {
       this.#folder.dropped(this.#garbage.step());
+      return false;
+    }
+    if (!isFoldFirst && this.#names.isDue) {
+      this.#names.step();
       return false;
     }
     if (!this.#folder.isRunning) {

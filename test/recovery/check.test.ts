@@ -371,7 +371,7 @@ describe("damage to the file's bytes", () => {
 
   test("all pages of keys and of their index", async () => {
     const { place, path } = copied();
-    for (const tree of ["keys", "keys_by_hash"]) {
+    for (const tree of ["keys", "names", "new_names"]) {
       for (const kind of ["leaf", "internal"] as const)
         for (const page of pagesOf(path, tree, kind)) spoilPage(path, page);
     }
@@ -382,9 +382,9 @@ describe("damage to the file's bytes", () => {
 
   test("the index: keys are found by their rows, and the repaired file has a good one", async () => {
     const { place, path } = copied();
-    for (const page of pagesOf(path, "keys_by_hash", "leaf")) spoilPage(path, page);
+    for (const page of pagesOf(path, "new_names", "leaf")) spoilPage(path, page);
     const lines = await findings(place, "--repair", "out.db");
-    expect(lines).toContainEqual(expect.stringMatching(/^SQLite: keys_by_hash page \d+/));
+    expect(lines).toContainEqual(expect.stringMatching(/^SQLite: new_names page \d+/));
     expect(lines.at(-1)).toBe(`out.db: written with ${KEYS} keys`);
     await expectServed(place, KEYS - 1);
   });

@@ -308,7 +308,8 @@ const DAMAGE: readonly (readonly [string, (path: string) => void, string])[] = [
   ["whose table of databases can't be read", (path) => spoilPage(path, rootOf(path, "databases")), "malformed"],
   ["whose root of all keys can't be read", (path) => spoilPage(path, rootOf(path, "keys")), "malformed"],
   ["whose root of all values can't be read", (path) => spoilPage(path, rootOf(path, "chunks")), "malformed"],
-  ["whose index can't be read", (path) => spoilPage(path, rootOf(path, "keys_by_hash")), "malformed"],
+  ["whose index can't be read", (path) => spoilPage(path, rootOf(path, "names")), "malformed"],
+  ["whose index of new keys can't be read", (path) => spoilPage(path, rootOf(path, "new_names")), "malformed"],
   [
     "with a row of the log that is not what was written",
     (path) => edit(path, "INSERT INTO log VALUES (3, X'0102', 7)"),

@@ -39,8 +39,17 @@ export function expectSizesRight(connection: Connection): void {
     chunks.delete(id);
     deltas.delete(id);
   }
+  expectNamesRight(connection);
   const waiting = connection.prepare("SELECT id FROM dropped_values").pluck().all();
   for (const id of [...chunks.keys(), ...deltas.keys()]) expect(waiting).toContain(id);
+}
+
+/** At every moment: each key has its name in one part of the index, and there are no other names. */
+export function expectNamesRight(connection: Connection): void {
+  const names = connection
+    .prepare("SELECT slot, hash, id FROM names UNION ALL SELECT slot, hash, id FROM new_names ORDER BY id")
+    .all();
+  expect(names).toEqual(connection.prepare("SELECT slot, hash, id FROM keys ORDER BY id").all());
 }
 
 /** After `tidy()`: the chunks alone are the whole truth, and there is nothing else. */

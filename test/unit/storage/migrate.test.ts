@@ -55,10 +55,10 @@ function dump(connection: Connection): string {
   return `${connection.pragma("user_version", { simple: true })} ${hash.digest("hex")}`;
 }
 
-describe("a file of schema 1", () => {
+describe.each([1, 2])("a file of schema %i", (version) => {
   test("has all its keys, as the server that made it told them, and takes new ones", () => {
-    const { connection, told } = fixture("schema-1");
-    expect(connection.pragma("user_version", { simple: true })).toBe(1);
+    const { connection, told } = fixture(`schema-${version}`);
+    expect(connection.pragma("user_version", { simple: true })).toBe(version);
     migrate(connection);
     expect(connection.pragma("user_version", { simple: true })).toBe(SCHEMA_VERSION);
     expectTidy(connection);
@@ -94,7 +94,7 @@ describe("a file of schema 1", () => {
   });
 
   test("has the tables and the columns of a new file", () => {
-    const { connection } = fixture("schema-1");
+    const { connection } = fixture(`schema-${version}`);
     migrate(connection);
     const fresh = connect(":memory:", CACHE_KIB);
     createSchema(fresh);
@@ -113,6 +113,17 @@ describe("a file of schema 1", () => {
     connection.close();
   });
 
+  test("stays as it is when a table is in the way", () => {
+    const { connection } = fixture(`schema-${version}`);
+    connection.exec("CREATE TABLE new_names (theirs)");
+    const before = dump(connection);
+    expect(() => migrate(connection)).toThrow();
+    expect(dump(connection)).toBe(before);
+    connection.close();
+  });
+});
+
+describe("a file of schema 1", () => {
   test.each([
     ["a value that is no bitmap", "UPDATE bitmaps SET portable = zeroblob(200000) WHERE id = 150"],
     [
