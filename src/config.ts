@@ -103,10 +103,10 @@ export const IDLE_BATCH_ENTRIES = 64;
 
 /** Keys of a database up to which KEYS answers at once; of a larger one it reads for so many milliseconds at a time. */
 export const KEYS_AT_ONCE_MAX = 10_000;
-export const KEYS_SLICE_MS = 4;
+export const KEYS_SLICE_MS = 2;
 
-/** Most keys one SCAN call looks at, whatever COUNT says, so that one call cannot keep the others waiting: some 4 ms. */
-export const SCAN_COUNT_MAX = 1000;
+/** Most keys one SCAN call looks at, whatever COUNT says, so that one call cannot keep the others waiting: some 1 ms. */
+export const SCAN_COUNT_MAX = 250;
 
 /** SQLite page cache of the reader and of the writer, in KiB each. The default of 2 MiB is too small for random inserts. */
 export const READER_CACHE_KIB = 8 * KIB;

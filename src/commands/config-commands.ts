@@ -177,6 +177,7 @@ function failed(name: string, reason: string): CommandError {
 function resetstat(client: Client, _argv: Argv, reply: Reply): void {
   client.server.stats.reset();
   client.server.keyspace.expiredKeys = 0;
+  client.server.saver.stalls.reset();
   reply.ok();
 }
 
