@@ -39,7 +39,8 @@ export class Folder {
   #pending: Pending;
   /** Bits of the round under way. */
   #round: Map<number, PendingRow> = new Map();
-  #rest = this.#round.entries();
+  /** Its rows that are not home yet, in the order of the ids, which is the order of the rows on the pages. */
+  #rest = new Float64Array(0).values();
   /** Rows of the round that are home: the log has their bits too until the round has ended. */
   readonly #home = new Set<number>();
   /** The log's rows up to this one are the round's; undefined while there is none under way. */
@@ -109,9 +110,8 @@ export class Folder {
   /** Begins a round over everything that the log holds, up to its row `lastLogRow`. */
   begin(lastLogRow: number): void {
     if (this.#roundLogRow !== undefined) return;
-    // In the order of the ids, which is the order of the rows on the pages.
-    this.#round = new Map([...this.#pending.rows].sort(([a], [b]) => a - b));
-    this.#rest = this.#round.entries();
+    this.#round = this.#pending.rows;
+    this.#rest = Float64Array.from(this.#round.keys()).sort().values();
     this.#pending = new Pending();
     this.#roundLogRow = lastLogRow;
     this.#roundBytes = this.logBytes;
@@ -125,10 +125,12 @@ export class Folder {
 
   /** Does one piece of the work; called inside a transaction. Says whether a round has ended with it. */
   step(): boolean {
-    // One iterator for the round: a new one would pass over everything that was deleted before.
     const next = this.#rest.next();
     if (next.done !== true) {
-      const [id, row] = next.value;
+      const id = next.value;
+      const row = this.#round.get(id);
+      // Its value may have been replaced meanwhile.
+      if (row === undefined) return false;
       this.#round.delete(id);
       this.#home.add(id);
       this.#bringHome(id, row);

@@ -85,12 +85,13 @@ export function encodeLog(changed: ReadonlyMap<number, PendingRow>, replaced: re
 
 /** One row's part of a log record. Its bits are decoded only when they are asked for: a start after a crash reads many. */
 class LogPart {
-  readonly #words: Uint32Array;
-  readonly #start: number;
+  /** The log's row that it is in, and where in it. */
+  readonly words: Uint32Array;
+  readonly start: number;
 
   constructor(words: Uint32Array, start: number) {
-    this.#words = words;
-    this.#start = start;
+    this.words = words;
+    this.start = start;
   }
 
   get id(): number {
@@ -103,7 +104,7 @@ class LogPart {
 
   /** Where the next part begins. */
   get end(): number {
-    return this.#start + HEADER_WORDS + this.count + (this.#hasZeros ? Math.ceil(this.count / WORD_BITS) : 0);
+    return this.start + HEADER_WORDS + this.count + (this.#hasZeros ? Math.ceil(this.count / WORD_BITS) : 0);
   }
 
   /** Number of bits. */
@@ -130,7 +131,7 @@ class LogPart {
   }
 
   #at(index: number): number {
-    return this.#words[this.#start + index] as number;
+    return this.words[this.start + index] as number;
   }
 }
 
@@ -151,28 +152,77 @@ function addPart(part: LogPart, pending: Pending): void {
   if (part.count > 0) pending.add(part.id, part.row);
 }
 
-/** The same for who asks for few rows of it. */
+/**
+ * The same for who asks for few rows of it. A start after a crash makes it, and it may have some 100,000 rows: they are numbers in arrays, in
+ * the order of their ids, and no objects.
+ */
 export class Leftover {
-  readonly #parts = new Map<number, LogPart[]>();
-  /** The largest id in it; 0 when it is empty. */
-  readonly lastId: number = 0;
+  /** The log's rows, and each part's place in them, in the order of the log. */
+  readonly #words: readonly Uint32Array[];
+  readonly #rows: Uint32Array;
+  readonly #starts: Uint32Array;
+  /** Ids of the parts, ascending, and which parts they are: those of one id in the order of the log. */
+  readonly #ids: Float64Array;
+  readonly #order: Uint32Array;
 
   constructor(connection: Connection) {
+    const words: Uint32Array[] = [];
+    const rows: number[] = [];
+    const starts: number[] = [];
+    const ids: number[] = [];
     for (const part of readParts(connection)) {
-      const { id } = part;
-      this.lastId = Math.max(this.lastId, id);
-      const parts = this.#parts.get(id);
-      if (part.isReplaced) this.#parts.delete(id);
-      else if (parts === undefined) this.#parts.set(id, [part]);
-      else parts.push(part);
+      if (words.at(-1) !== part.words) words.push(part.words);
+      rows.push(words.length - 1);
+      starts.push(part.start);
+      ids.push(part.id);
     }
+    this.#words = words;
+    this.#rows = Uint32Array.from(rows);
+    this.#starts = Uint32Array.from(starts);
+    this.#order = Uint32Array.from(ids.keys()).sort((a, b) => (ids[a] as number) - (ids[b] as number) || a - b);
+    this.#ids = Float64Array.from(this.#order, (part) => ids[part] as number);
+  }
+
+  /** The largest id in it; 0 when it is empty. */
+  get lastId(): number {
+    return this.#ids.at(-1) ?? 0;
+  }
+
+  /** Bytes of the log's rows, and how many keys they tell of. */
+  get figures(): { logBytes: number; logRows: number } {
+    const logBytes = this.#words.reduce((bytes, { byteLength }) => bytes + byteLength, 0);
+    return { logBytes, logRows: this.#ids.filter((id, i) => id !== this.#ids[i - 1]).length };
   }
 
   /** The bits of a row, in the order of their change. */
   *bits(id: number): Generator<{ offset: number; bit: Bit }, void> {
-    for (const part of this.#parts.get(id) ?? []) {
+    for (const part of this.#partsOf(id)) {
       for (const packed of part.row.bits) yield { offset: Math.floor(packed / 2), bit: (packed % 2) as Bit };
     }
+  }
+
+  /** What the log says of a row since its value was last replaced. */
+  #partsOf(id: number): LogPart[] {
+    const parts: LogPart[] = [];
+    for (let at = this.#firstOf(id); this.#ids[at] === id; at++) {
+      const number = this.#order[at] as number;
+      const words = this.#words[this.#rows[number] as number] as Uint32Array;
+      const part = new LogPart(words, this.#starts[number] as number);
+      if (part.isReplaced) parts.length = 0;
+      else parts.push(part);
+    }
+    return parts;
+  }
+
+  #firstOf(id: number): number {
+    let first = 0;
+    let end = this.#ids.length;
+    while (first < end) {
+      const middle = (first + end) >>> 1;
+      if ((this.#ids[middle] as number) < id) first = middle + 1;
+      else end = middle;
+    }
+    return first;
   }
 }
 

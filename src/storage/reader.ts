@@ -95,6 +95,11 @@ export class Reader {
     return this.#expired.all({ now, deadline: after.deadline, id: after.id, limit }).map(storedKey);
   }
 
+  /** What a crash left in the log, for INFO until the writer tells of itself. */
+  protected get leftoverFigures(): { logBytes: number; logRows: number } {
+    return this.#leftover?.figures ?? { logBytes: 0, logRows: 0 };
+  }
+
   /** The writer has brought home what the log held when the file was opened. */
   protected leftoverSettled(): void {
     this.#leftover = undefined;

@@ -34,7 +34,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
   readonly #committed = new Map<number, Waiter<Uint32Array>>();
   readonly #synced = new Map<number, Waiter<void>>();
   readonly #events: StorageEvents;
-  #figures: WriterFigures = NO_FIGURES;
+  #figures: WriterFigures;
   #syncNumber = 0;
   #appendfsync: AppendFsync;
   #closing = false;
@@ -45,6 +45,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
     const connection = connect(path, READER_CACHE_KIB, { readonly: true });
     super(connection);
     this.#connection = connection;
+    this.#figures = { ...NO_FIGURES, ...this.leftoverFigures };
     this.#path = path;
     this.#lock = lock;
     this.#events = events;

@@ -3,9 +3,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { StartError } from "../../../src/errors.js";
 import { ID_MAX } from "../../../src/keyspace/change-log.js";
-import { encodeLog, lastBits, logChecksum, type PendingRow, readLog } from "../../../src/storage/pending.js";
+import { encodeLog, Leftover, lastBits, logChecksum, type PendingRow, readLog } from "../../../src/storage/pending.js";
 import type { Connection } from "../../../src/storage/schema.js";
 import { emptyDatabase } from "../keyspace/sqlite.js";
+import { Store } from "./store.js";
 
 function append(connection: Connection, row: number, words: Uint32Array): void {
   const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
@@ -118,4 +119,38 @@ test("of several changes of one bit the last counts", () => {
       expect([...zeros].sort()).toEqual(offsets(0));
     }),
   );
+});
+
+describe("what a start finds in the log", () => {
+  test("is each row's bits in the order of their change, since its value was last replaced", () => {
+    const store = new Store();
+    for (const key of ["a", "b", "c"]) store.put(key, "\x00\x00\x00");
+    store.flush();
+    store.bit("b", 9);
+    store.bit("a", 3);
+    store.flush();
+    store.bit("b", 9, 0);
+    store.put("a", "\xff");
+    store.bit("c", 5);
+    store.flush();
+    store.bit("a", 0, 0);
+    store.flush();
+    const leftover = new Leftover(store.connection);
+    expect([...leftover.bits(store.id("a"))]).toEqual([{ offset: 0, bit: 0 }]);
+    expect([...leftover.bits(store.id("b"))]).toEqual([
+      { offset: 9, bit: 1 },
+      { offset: 9, bit: 0 },
+    ]);
+    expect([...leftover.bits(store.id("c"))]).toEqual([{ offset: 5, bit: 1 }]);
+    expect([...leftover.bits(99)]).toEqual([]);
+    expect(leftover.lastId).toBe(store.id("c"));
+    const logBytes = store.connection.prepare("SELECT sum(length(words)) FROM log").pluck().get();
+    expect(leftover.figures).toEqual({ logBytes, logRows: 3 });
+  });
+
+  test("may be nothing", () => {
+    const leftover = new Leftover(new Store().connection);
+    expect([leftover.lastId, leftover.figures]).toEqual([0, { logBytes: 0, logRows: 0 }]);
+    expect([...leftover.bits(1)]).toEqual([]);
+  });
 });
