@@ -165,7 +165,11 @@ class Changes implements BatchVisitor {
   readonly databases = new Map<number, StoredDatabase>();
 
   bit(id: number, offset: number, bit: Bit): void {
-    this.#row(id).bits.push(offset * 2 + bit);
+    const row = this.#row(id);
+    const packed = offset * 2 + bit;
+    // Pushing into an empty array makes room for 17, and most rows get one bit.
+    if (row.bits.length === 0) row.bits = [packed];
+    else row.bits.push(packed);
   }
 
   measure(id: number, byteLength: number, cardinality: number): void {

@@ -114,10 +114,11 @@ class LogPart {
 
   get row(): PendingRow {
     const { count } = this;
-    const bits: number[] = [];
+    // Of its exact size: pushing would make room for 17, and there are many rows of one bit.
+    const bits = new Array<number>(count);
     for (let b = 0; b < count; b++) {
       const mask = this.#hasZeros ? this.#at(HEADER_WORDS + count + Math.floor(b / WORD_BITS)) : -1;
-      bits.push(this.#at(HEADER_WORDS + b) * 2 + ((mask >>> (b % WORD_BITS)) & 1));
+      bits[b] = this.#at(HEADER_WORDS + b) * 2 + ((mask >>> (b % WORD_BITS)) & 1);
     }
     return { byteLength: this.#at(2), cardinality: this.#at(3) + this.#at(4) * 2 ** 32, bits };
   }
