@@ -264,6 +264,16 @@ describe("damage made through SQLite", () => {
       [/^database 0, key "empty" \(id 99999\): it has no chunk; /, /^database 0 has key "empty" more than once$/],
     ],
     [
+      "a key that is not in the index of names",
+      "DELETE FROM new_names WHERE id = (SELECT id FROM keys WHERE key = CAST('small:5' AS BLOB))",
+      [/^database 0, key "small:5" \(id \d+\): it is not in the index of names$/],
+    ],
+    [
+      "a name in the index that no key has",
+      "INSERT INTO names VALUES (0, 5, 99999)",
+      [/^the index has 507 names of database 0, there are 506 keys$/],
+    ],
+    [
       "a slot that no database has",
       "UPDATE keys SET slot = 77 WHERE key = CAST('three' AS BLOB); UPDATE databases SET keys = 0 WHERE number = 3",
       [/^slot 77 of no database, key "three" \(id \d+\): no database has its slot$/],
