@@ -305,7 +305,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     since: "2.8.0",
     complexity: "O(COUNT) a call",
     summary: "Lists the keys page by page.",
-    differs: "pages are in the order of a hash of the key; a cursor stays valid over restarts",
+    differs: `pages are in the order of a hash of the key; one call looks at ${SCAN_COUNT_MAX} keys at most; a cursor stays valid over restarts`,
     handler: scan,
   },
   {
