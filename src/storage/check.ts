@@ -10,7 +10,7 @@ import { ID_MAX } from "../keyspace/change-log.js";
 import { keyHash } from "../keyspace/hash.js";
 import { decodeLog, isLogRow, type LogRow, Pending } from "./pending.js";
 import { type Gap, walkRows } from "./row-walk.js";
-import type { Connection } from "./schema.js";
+import { ALL_NAMES, type Connection } from "./schema.js";
 import { showKey } from "./show-key.js";
 import { checkValue, type ValueRows, type WholeValue } from "./value-check.js";
 import { type ChunkRow, type DeltaRow, type RowId, rowId, VALUE_ROWS_MAX } from "./values.js";
@@ -19,9 +19,6 @@ import { type ChunkRow, type DeltaRow, type RowId, rowId, VALUE_ROWS_MAX } from 
 const GROUP_BYTES_MAX = 8 * 2 ** 20;
 /** SQLite's own check ends after so many lines. */
 const STRUCTURE_LINES_MAX = 100;
-
-/** Both parts of the index. */
-const ALL_NAMES = "SELECT slot, hash, id FROM names UNION ALL SELECT slot, hash, id FROM new_names";
 
 /** What a check tells while it runs. */
 export interface CheckEvents {

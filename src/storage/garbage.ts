@@ -4,7 +4,7 @@
  */
 import type { Statement } from "better-sqlite3";
 import { GARBAGE_SLICE_ROWS, GARBAGE_SYNC_BYTES_MAX } from "../config.js";
-import type { Connection } from "./schema.js";
+import { ALL_NAMES, type Connection } from "./schema.js";
 import { type RowId, rowId, VALUE_ROWS_MAX, type Values } from "./values.js";
 
 export class Garbage {
@@ -17,7 +17,7 @@ export class Garbage {
   readonly #addSlot: Statement<[number]>;
   readonly #removeSlot: Statement<[number]>;
   readonly #someSlot: Statement<[], { slot: number }>;
-  readonly #keysOf: Statement<{ slot: number; limit: number }, { id: number }>;
+  readonly #keysOf: Statement<[number, number], { id: number }>;
   #mayHaveSome = true;
 
   constructor(connection: Connection, values: Values) {
@@ -36,9 +36,7 @@ export class Garbage {
     this.#addSlot = connection.prepare("INSERT OR IGNORE INTO dropped_slots (slot) VALUES (?)");
     this.#removeSlot = connection.prepare("DELETE FROM dropped_slots WHERE slot = ?");
     this.#someSlot = connection.prepare("SELECT slot FROM dropped_slots LIMIT 1");
-    this.#keysOf = connection.prepare(
-      "SELECT id FROM names WHERE slot = :slot UNION ALL SELECT id FROM new_names WHERE slot = :slot LIMIT :limit",
-    );
+    this.#keysOf = connection.prepare(`SELECT id FROM (${ALL_NAMES}) WHERE slot = ? LIMIT ?`);
   }
 
   /** Deletes a key's row, and its value now or later. Returns the bytes of deltas it had. */
@@ -87,7 +85,7 @@ export class Garbage {
   }
 
   #stepSlot(slot: number): number {
-    const keys = this.#keysOf.all({ slot, limit: GARBAGE_SLICE_ROWS });
+    const keys = this.#keysOf.all(slot, GARBAGE_SLICE_ROWS);
     if (keys.length === 0) this.#removeSlot.run(slot);
     return keys.reduce((sum, { id }) => sum + this.deleteKey(id), 0);
   }

@@ -154,8 +154,8 @@ function addPart(part: LogPart, pending: Pending): void {
 }
 
 /**
- * The same for who asks for few rows of it. A start after a crash makes it, and it may have some 100,000 rows: they are numbers in arrays, in
- * the order of their ids, and no objects.
+ * The same for who asks for few rows of it. A start after a crash makes it, and it may tell of some 100,000 keys: they are
+ * numbers in arrays, in the order of their ids, and no objects.
  */
 export class Leftover {
   /** The log's rows, and each part's place in them, in the order of the log. */

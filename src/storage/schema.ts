@@ -17,9 +17,10 @@ export const SCHEMA_VERSION = 3;
 
 /**
  * `keys` is small; `chunks` and `deltas` hold what may be large (values.ts says how) and are read by id. `hash` is
- * keyHash(key), by which `names` finds a key and SCAN goes. A key belongs to a slot, and `databases` says which logical database a slot is (FLUSHDB
- * and SWAPDB change that). `deadline` is in milliseconds since the epoch, NULL for never. `log` holds bits that are not in
- * chunks or deltas yet; byte_length and cardinality are without them too. What is in `dropped_*` only waits to be removed.
+ * keyHash(key), by which `names` finds a key and SCAN goes. A key belongs to a slot, and `databases` says which logical
+ * database a slot is (FLUSHDB and SWAPDB change that). `deadline` is in milliseconds since the epoch, NULL for never. `log`
+ * holds bits that are not in chunks or deltas yet; byte_length and cardinality are without them too. What is in `dropped_*`
+ * only waits to be removed.
  */
 const TABLES = `
   CREATE TABLE databases (
@@ -65,36 +66,43 @@ export const VALUE_TABLES = `
   CREATE TABLE dropped_slots (slot INTEGER PRIMARY KEY) STRICT;
 `;
 
+const ADD_NAME = "INSERT INTO new_names (slot, hash, id) VALUES (new.slot, new.hash, new.id);";
+
+const REMOVE_NAME = `
+    DELETE FROM new_names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
+    DELETE FROM names WHERE slot = old.slot AND hash = old.hash AND id = old.id;`;
+
 /**
  * What schema 3 brought: the index of the keys, in two parts. A new key goes into `new_names`, which is small, and many of them
  * together into `names` (names.ts): one by one each would rewrite a page of its own there. The triggers keep both true.
  */
 export const NAME_TABLES = `
-  CREATE TABLE names (
-    slot INTEGER NOT NULL,
-    hash INTEGER NOT NULL,
-    id INTEGER NOT NULL,
-    PRIMARY KEY (slot, hash, id)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE new_names (
-    slot INTEGER NOT NULL,
-    hash INTEGER NOT NULL,
-    id INTEGER NOT NULL,
-    PRIMARY KEY (slot, hash, id)
-  ) STRICT, WITHOUT ROWID;
+  ${nameTable("names")}
+  ${nameTable("new_names")}
   CREATE TRIGGER key_added AFTER INSERT ON keys BEGIN
-    INSERT INTO new_names (slot, hash, id) VALUES (new.slot, new.hash, new.id);
+    ${ADD_NAME}
   END;
   CREATE TRIGGER key_deleted AFTER DELETE ON keys BEGIN
-    DELETE FROM new_names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
-    DELETE FROM names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
+    ${REMOVE_NAME}
   END;
   CREATE TRIGGER key_renamed AFTER UPDATE OF slot, hash ON keys BEGIN
-    DELETE FROM new_names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
-    DELETE FROM names WHERE slot = old.slot AND hash = old.hash AND id = old.id;
-    INSERT INTO new_names (slot, hash, id) VALUES (new.slot, new.hash, new.id);
+    ${REMOVE_NAME}
+    ${ADD_NAME}
   END;
 `;
+
+function nameTable(table: string): string {
+  return `
+    CREATE TABLE ${table} (
+      slot INTEGER NOT NULL,
+      hash INTEGER NOT NULL,
+      id INTEGER NOT NULL,
+      PRIMARY KEY (slot, hash, id)
+    ) STRICT, WITHOUT ROWID;`;
+}
+
+/** Both parts of the index, to be asked as one. */
+export const ALL_NAMES = "SELECT slot, hash, id FROM names UNION ALL SELECT slot, hash, id FROM new_names";
 
 /**
  * For people. A key that is no text, or would disturb a terminal, is shown as SQL writes bytes: X'00FF'. `redis_bytes` is the least

@@ -1,6 +1,7 @@
 /**
  * Everything that writes to the file: flushes first, and between them, a slice at a time, the work that brings the file in
- * order (the log's bits home, deltas into chunks, new names into the index, rows that nobody needs away). One transaction at a time, on one thread.
+ * order (the log's bits home, deltas into chunks, new names into the index, rows that nobody needs away). One transaction at a
+ * time, on one thread.
  */
 import { FOLD_IDLE_MS, FOLD_SLICE_MS, LOG_BYTES_MAX, LOG_ROWS_MAX } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";

@@ -1,6 +1,6 @@
 /** What must hold of a database file whatever was done to it, and what of one that is in order. */
 import { expect } from "vitest";
-import type { Connection } from "../../../src/storage/schema.js";
+import { ALL_NAMES, type Connection } from "../../../src/storage/schema.js";
 import { VALUE_ROWS_MAX } from "../../../src/storage/values.js";
 
 interface KeySizes {
@@ -46,9 +46,7 @@ export function expectSizesRight(connection: Connection): void {
 
 /** At every moment: each key has its name in one part of the index, and there are no other names. */
 export function expectNamesRight(connection: Connection): void {
-  const names = connection
-    .prepare("SELECT slot, hash, id FROM names UNION ALL SELECT slot, hash, id FROM new_names ORDER BY id")
-    .all();
+  const names = connection.prepare(`${ALL_NAMES} ORDER BY id`).all();
   expect(names).toEqual(connection.prepare("SELECT slot, hash, id FROM keys ORDER BY id").all());
 }
 
