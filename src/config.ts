@@ -32,6 +32,15 @@ export const UNAUTHENTICATED_BULK_BYTES_MAX = 16 * KIB;
 /** `client-query-buffer-limit`: most bytes of an unfinished request, and of a transaction's queue, one client may make us hold. */
 export const QUERY_BUFFER_BYTES_MAX = 1024 * MIB;
 
+/** Bytes that are read from a socket at a time. All sockets share the memory. */
+export const READ_BUFFER_BYTES = 64 * KIB;
+
+/** Bytes of requests from which on nothing more is read of a client that has to wait. */
+export const READ_AHEAD_BYTES = 64 * KIB;
+
+/** Commands of one client that may follow each other on one reading of the clock: it costs 5 % of a GETBIT in a pipeline. */
+export const CLOCK_COMMANDS = 16;
+
 /** Bytes of unsent replies from which on no more requests of that client are run. */
 export const REPLY_PAUSE_BYTES = MIB;
 

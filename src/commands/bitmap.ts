@@ -16,13 +16,17 @@ const NOT_HAS_ONE_SOURCE = new CommandError("ERR BITOP NOT must be called with a
 function setbit(client: Client, argv: Argv, reply: Reply): void {
   const offset = offsetArg(argv, 2);
   const bit = bitArg(argv, 3);
-  reply.integer(client.server.keyspace.setBit(client.database, argv.string(1), offset, bit));
+  reply.integer(client.server.keyspace.setBit(client.database, argv.place(1), offset, bit));
 }
 
 /** GETBIT key offset */
 function getbit(client: Client, argv: Argv, reply: Reply): void {
   const offset = offsetArg(argv, 2);
-  reply.integer(lookupRead(client, argv.string(1))?.getBit(offset) ?? 0);
+  const { keyspace, stats } = client.server;
+  const bit = keyspace.getBit(client.database, argv.place(1), offset);
+  if (bit === undefined) stats.keyspaceMisses++;
+  else stats.keyspaceHits++;
+  reply.integer(bit ?? 0);
 }
 
 /** BITCOUNT key [start end [BYTE | BIT]] */

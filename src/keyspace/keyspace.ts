@@ -13,7 +13,9 @@ import { Database } from "./database.js";
 import { Entry } from "./entry.js";
 import { NO_ENTRY, VALUE } from "./entry-table.js";
 import { HASH_MAX } from "./hash.js";
+import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
+import { smallHas } from "./small-set.js";
 import { SmallValue } from "./small-value.js";
 import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredKey } from "./storage.js";
 import type { Bit, Value } from "./value.js";
@@ -36,7 +38,7 @@ export interface ScanPage {
 export class Keyspace {
   readonly databases: readonly Database[];
   readonly watches = new Watches();
-  /** Wall-clock milliseconds as the running command, or transaction, sees them: they stand still for it. */
+  /** Wall-clock milliseconds as the running command, or transaction, sees them: they stand still for it, and maybe for the next. */
   now: number;
   /** Effective changes since the start (Redis' `dirty`, never reset). */
   changes = 0;
@@ -82,7 +84,7 @@ export class Keyspace {
     return Math.floor(this.#random() * SEEDS);
   }
 
-  /** Lets the time that commands see catch up with the clock, and memory with its bound. Called before each command or transaction. */
+  /** Lets the time that commands see catch up with the clock, and memory with its bound. Called before a command or transaction. */
   tick(): void {
     this.now = this.#clock.now();
     this.residency.tick(this.now);
@@ -97,9 +99,18 @@ export class Keyspace {
   }
 
   #lookup(database: Database, key: string): number {
+    const number = database.contents.entries.findKey(key);
+    return number === NO_ENTRY ? this.#lookupStored(database, key) : this.#hit(database, number);
+  }
+
+  #lookupBytes(database: Database, key: KeyBytes): number {
+    const number = database.contents.entries.find(key.bytes, key.start, key.end);
+    return number === NO_ENTRY ? this.#lookupStored(database, keyString(key)) : this.#hit(database, number);
+  }
+
+  /** An entry that a look-up found in memory: NO_ENTRY where the key is gone. */
+  #hit(database: Database, number: number): number {
     const { entries } = database.contents;
-    const number = entries.findKey(key);
-    if (number === NO_ENTRY) return this.#lookupStored(database, key);
     this.memoryHits++;
     if ((entries.flags(number) & FLAG.DEAD) !== 0 || this.#expire(database, number)) return NO_ENTRY;
     entries.setLastUse(number, this.residency.now);
@@ -121,6 +132,17 @@ export class Keyspace {
     entries.setLastUse(number, this.residency.now);
     this.residency.grew();
     return number;
+  }
+
+  /** GETBIT: one bit of a key; undefined where there is no such key. */
+  getBit(database: Database, key: KeyBytes, offset: number): Bit | undefined {
+    const number = this.#lookupBytes(database, key);
+    if (number === NO_ENTRY) return undefined;
+    const { entries } = database.contents;
+    if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
+    const bitmap = entries.native(number);
+    if (bitmap !== undefined) return bitmap.getBit(offset);
+    return smallHas(entries.smallWords(number), entries.smallStart(number), entries.count(number), offset) ? 1 : 0;
   }
 
   /** The entry's value, read from the storage if it is not in memory. Good until the next change. */
@@ -208,10 +230,10 @@ export class Keyspace {
   }
 
   /** SETBIT: sets or clears one bit of a key that may exist, and returns the bit's old value. */
-  setBit(database: Database, key: string, offset: number, bit: Bit): Bit {
+  setBit(database: Database, key: KeyBytes, offset: number, bit: Bit): Bit {
     const { contents } = database;
-    let number = this.#lookup(database, key);
-    if (number === NO_ENTRY) number = this.#create(database, key);
+    let number = this.#lookupBytes(database, key);
+    if (number === NO_ENTRY) number = this.#create(database, keyString(key));
     else if (contents.entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
     const bitmap = contents.entries.native(number) ?? this.#promoteForOneMore(database, number);
     let before: Bit;
@@ -226,7 +248,8 @@ export class Keyspace {
     }
     if (before !== bit || isLonger) {
       this.#log.bit(contents, number, offset, bit);
-      this.#changed(database, key);
+      this.changes++;
+      if (!this.watches.isEmpty) this.watches.touch(database.number, keyString(key));
     }
     return before;
   }

@@ -46,6 +46,8 @@ export class Saver {
   #dirtySinceMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isScheduled = false;
+  /** The oldest change that is not committed was too old when that was last looked at. */
+  #isLate = false;
   #isSettling = false;
   #isStarted = false;
 
@@ -92,12 +94,13 @@ export class Saver {
    */
   get isBehind(): boolean {
     if (this.failure !== undefined) return false;
-    if (this.bufferBytes > this.bufferBytesMax || this.oldestChangeMs > COMMIT_AGE_MS_MAX) return true;
+    if (this.bufferBytes > this.bufferBytesMax || this.#isLate) return true;
     return this.#keyspace.residency.isStuck;
   }
 
   /** To be called after commands have run: sees to it that what they changed is flushed in time. Cheap. */
   noticeChanges(): void {
+    this.#isLate = this.oldestChangeMs > COMMIT_AGE_MS_MAX;
     if (this.#keyspace.residency.isStuck && !this.#isSettling) this.#settleSoon();
     if (!this.#keyspace.isDirty) return;
     if (this.#isLarge) this.#schedule();
@@ -118,7 +121,7 @@ export class Saver {
   /** The storage has settled something. */
   settled(): void {
     this.#isSettling = false;
-    if (!this.isBehind) this.#resumeSlowed();
+    this.#resumeSlowedIfCaughtUp();
   }
 
   /** Whether the next batch is as large as one should be. */
@@ -261,9 +264,14 @@ export class Saver {
     const waiting = this.#waiters;
     this.#waiters = waiting.filter((waiter) => waiter.changes > changes);
     for (const waiter of waiting) if (waiter.changes <= changes) waiter.resolve();
-    if (!this.isBehind) this.#resumeSlowed();
+    this.#resumeSlowedIfCaughtUp();
     // Somebody waits, or the timer found the storage busy.
     if (this.#waiters.length > 0 || (this.#timer === undefined && this.#dirtySinceMs !== undefined)) this.#schedule();
+  }
+
+  #resumeSlowedIfCaughtUp(): void {
+    this.#isLate = this.oldestChangeMs > COMMIT_AGE_MS_MAX;
+    if (!this.isBehind) this.#resumeSlowed();
   }
 
   #resumeSlowed(): void {

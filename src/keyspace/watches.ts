@@ -9,6 +9,11 @@ export class Watches {
   /** Watchers by key, by database number. Empty sets and maps are dropped, so that `touch` is cheap where nobody watches. */
   readonly #databases = new Map<number, Map<string, Set<Watcher>>>();
 
+  /** Nobody watches anything. */
+  get isEmpty(): boolean {
+    return this.#databases.size === 0;
+  }
+
   add(database: number, key: string, watcher: Watcher): void {
     const keys = this.#databases.get(database) ?? new Map<string, Set<Watcher>>();
     const watchers = keys.get(key) ?? new Set<Watcher>();
@@ -27,7 +32,6 @@ export class Watches {
   }
 
   touch(database: number, key: string): void {
-    if (this.#databases.size === 0) return;
     const watchers = this.#databases.get(database)?.get(key);
     if (watchers === undefined) return;
     for (const watcher of watchers) watcher.touched();

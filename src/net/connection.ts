@@ -1,26 +1,35 @@
 /**
- * One connection: bytes in, commands run, replies out. All requests of a chunk are run before their replies leave in one write.
+ * One connection: bytes in, commands run, replies out. All requests of a chunk are run, and their replies leave in one write at the
+ * end of the turn.
  * A client that does not read is not served: while more than REPLY_PAUSE_BYTES wait for it, nothing of it is read or run.
  */
 import type { Socket } from "node:net";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";
 import { execute } from "../commands/execute.js";
-import { REPLY_CLOSE_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
+import { CLOCK_COMMANDS, READ_AHEAD_BYTES, REPLY_CLOSE_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
 import { ProtocolError } from "../errors.js";
 import type { Reply, Segment } from "../resp/reply.js";
 import { AUTHENTICATED_LIMITS, RequestParser, UNAUTHENTICATED_LIMITS } from "../resp/request-parser.js";
+import type { Sender, Turn } from "./turn.js";
 
-export class Connection implements Peer {
+/** What the connections of a listener share. */
+export interface Shared {
+  /** Empty whenever no connection is running a chunk. */
+  readonly reply: Reply;
+  readonly turn: Turn;
+}
+
+export class Connection implements Peer, Sender {
   readonly address: string;
   readonly localAddress: string;
   readonly #socket: Socket;
   readonly #server: ServerContext;
   readonly #client: Client;
   readonly #parser: RequestParser;
-  /** Shared by all connections: it is empty whenever none of them is running a chunk. */
   readonly #reply: Reply;
-  /** Segments that wait: for the client to take a stream before them, or under `always` for a commit. */
+  readonly #turn: Turn;
+  /** Segments that wait: for the turn's end, for the client to take a stream before them, or under `always` for a commit. */
   readonly #unsent: Segment[] = [];
   /** Under `always`: `changes` of the keyspace when the unsent replies were made, and whether this client made any of them. */
   #unsentChanges = 0;
@@ -29,18 +38,19 @@ export class Connection implements Peer {
   #isPaused = false;
   #isEnded = false;
 
-  constructor(socket: Socket, server: ServerContext, reply: Reply) {
+  /** `receive` must be given what is read from the socket. */
+  constructor(socket: Socket, server: ServerContext, { reply, turn }: Shared) {
     this.#socket = socket;
     this.#server = server;
     this.#reply = reply;
+    this.#turn = turn;
     this.address = endpoint(socket.remoteAddress, socket.remotePort);
     this.localAddress = endpoint(socket.localAddress, socket.localPort);
     this.#client = new Client(server, this);
     this.#parser = new RequestParser(limitsOf(this.#client));
     server.clients.set(this.#client.id, this.#client);
     server.stats.connections++;
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
-    socket.on("drain", () => this.#advance());
+    socket.on("drain", () => this.advance());
     socket.on("close", () => this.#left());
     // The close that follows says all that there is to say: clients come and go.
     socket.on("error", (error) => server.log.debug(`client ${this.#client.id}: ${error.message}`));
@@ -64,27 +74,34 @@ export class Connection implements Peer {
   /** Runs nothing more, and ends the connection when the replies so far are sent. */
   end(): void {
     this.#client.closing = true;
-    this.#advance();
+    this.advance();
   }
 
-  #receive(chunk: Buffer): void {
+  /** Takes a chunk that came, which need not be good any longer than this runs. */
+  receive(chunk: Buffer): void {
     this.#server.stats.inputBytes += chunk.length;
     this.#parser.feed(chunk);
-    this.#advance();
+    if (this.#canRun()) {
+      if (this.#runChunk()) this.advance();
+      else if (this.#unsent.length > 0) this.#turn.add(this);
+    } else {
+      this.#pauseWhenFull();
+    }
+    this.#parser.keep();
   }
 
-  /** Does what can be done now: sends, runs, sends. Called when bytes came, room came, or a pending command is done. */
-  #advance(): void {
+  /** Does what can be done now: sends, runs, sends. Called when a turn ends, room came, or a pending command is done. */
+  advance(): void {
     if (this.#isEnded) return;
     this.#send();
-    while (this.#canRun() && this.#runChunk()) this.#send();
+    while (this.#canRun() && (this.#runChunk() || this.#unsent.length > 0)) this.#send();
     if (this.#isEnded) return;
     if (this.#client.closing && this.#unsent.length === 0) {
       this.#isEnded = true;
       this.#socket.destroySoon();
       return;
     }
-    this.#pause(!this.#canRun());
+    this.#pauseWhenFull();
   }
 
   #canRun(): boolean {
@@ -97,12 +114,13 @@ export class Connection implements Peer {
     );
   }
 
-  /** Runs the requests that have arrived, until there is enough to send. Returns whether there may be more of them. */
+  /** Runs the requests that have arrived, until there is enough to send. Returns whether there is more to do than to send. */
   #runChunk(): boolean {
     const client = this.#client;
     const { keyspace, saver } = this.#server;
     try {
-      while (!this.#hasEnough()) {
+      for (let commands = 0; !this.#hasEnough(); commands++) {
+        if (commands % CLOCK_COMMANDS === 0) keyspace.tick();
         const argv = this.#parser.next();
         if (argv === undefined) break;
         const { authenticated } = client;
@@ -122,11 +140,11 @@ export class Connection implements Peer {
       this.#reply.error(`ERR ${error.message}`);
       client.closing = true;
     }
-    const mayHaveMore = this.#hasEnough();
-    this.#unsent.push(...this.#reply.take());
+    const hasMore = this.#hasEnough() || client.closing || client.pending !== undefined;
+    this.#reply.take(this.#unsent);
     this.#unsentChanges = keyspace.changes;
     saver.noticeChanges();
-    return mayHaveMore || this.#unsent.length > 0;
+    return hasMore;
   }
 
   /** Whether the client must first take what there is: a stream, or many replies. */
@@ -140,8 +158,8 @@ export class Connection implements Peer {
       if (this.#isEnded) return;
       this.#reply.protocol = this.#client.protocol;
       write(this.#reply);
-      this.#unsent.push(...this.#reply.take());
-      this.#advance();
+      this.#reply.take(this.#unsent);
+      this.advance();
     };
     pending.until.then(
       () => settle(pending.done),
@@ -180,7 +198,7 @@ export class Connection implements Peer {
     this.#isHeld = true;
     void (this.#hasWritten ? saver.committed() : saver.committedOrFailed()).then(() => {
       this.#isHeld = false;
-      this.#advance();
+      this.advance();
     });
     return true;
   }
@@ -197,7 +215,9 @@ export class Connection implements Peer {
     return this.#socket.write(bytes);
   }
 
-  #pause(isPaused: boolean): void {
+  /** Reads on for a while though nothing can be run: only who reads learns that the client has left. */
+  #pauseWhenFull(): void {
+    const isPaused = this.#parser.bufferedBytes >= READ_AHEAD_BYTES && !this.#canRun();
     if (isPaused === this.#isPaused) return;
     this.#isPaused = isPaused;
     if (isPaused) this.#socket.pause();

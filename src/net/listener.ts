@@ -5,7 +5,9 @@ import type { ServerContext } from "../commands/context.js";
 import { CLIENTS_MAX, TCP_BACKLOG, TCP_KEEPALIVE_MS } from "../config.js";
 import { reasonOf, StartError } from "../errors.js";
 import { Reply } from "../resp/reply.js";
-import { Connection } from "./connection.js";
+import { Connection, type Shared } from "./connection.js";
+import { readShared } from "./shared-read.js";
+import { Turn } from "./turn.js";
 
 /** An address family that the machine does not have. */
 const FAMILY_MISSING = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
@@ -14,7 +16,7 @@ const TOO_MANY_CLIENTS = "-ERR max number of clients reached\r\n";
 
 export class Listener {
   readonly #server: ServerContext;
-  readonly #reply = new Reply();
+  readonly #shared: Shared = { reply: new Reply(), turn: new Turn() };
   readonly #listening: NetServer[] = [];
   readonly #connections = new Set<Connection>();
 
@@ -41,7 +43,12 @@ export class Listener {
   }
 
   #listenOn(host: string | undefined, port: number): Promise<number> {
-    const listening = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS });
+    const listening = createServer({
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEPALIVE_MS,
+      pauseOnConnect: true,
+    });
     listening.on("connection", (socket) => this.#accept(socket));
     return new Promise((resolved, rejected) => {
       listening.once("error", rejected);
@@ -56,15 +63,16 @@ export class Listener {
     });
   }
 
-  #accept(socket: Socket): void {
+  #accept(accepted: Socket): void {
     if (this.#server.clients.size >= CLIENTS_MAX) {
       this.#server.stats.rejectedConnections++;
-      socket.on("error", () => {});
-      socket.end(TOO_MANY_CLIENTS);
-      socket.destroySoon();
+      accepted.on("error", () => {});
+      accepted.end(TOO_MANY_CLIENTS);
+      accepted.destroySoon();
       return;
     }
-    const connection = new Connection(socket, this.#server, this.#reply);
+    const socket = readShared(accepted, (chunk) => connection.receive(chunk));
+    const connection = new Connection(socket, this.#server, this.#shared);
     this.#connections.add(connection);
     socket.on("close", () => this.#connections.delete(connection));
   }

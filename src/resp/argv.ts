@@ -29,11 +29,19 @@ const recentBytes = new Uint8Array(RECENT_STRINGS * RECENT_BYTES_MAX);
 
 const EMPTY = Buffer.alloc(0);
 
+/** Bytes from `start` to before `end`. */
+export interface Place {
+  bytes: Buffer;
+  start: number;
+  end: number;
+}
+
 export class Argv {
   #buffer: Buffer = EMPTY;
   #starts: number[] = [];
   #ends: number[] = [];
   #length = 0;
+  readonly #place: Place = { bytes: EMPTY, start: 0, end: 0 };
 
   /** Arguments in memory of their own; strings are taken as latin1. */
   static of(...args: (string | Uint8Array)[]): Argv {
@@ -68,6 +76,15 @@ export class Argv {
   /** Argument `i` as a view: no copy, and valid no longer than this Argv. */
   bytes(i: number): Buffer {
     return this.#buffer.subarray(this.#start(i), this.#end(i));
+  }
+
+  /** Argument `i` where it lies, without an object for it: valid until the next call, and no longer than this Argv. */
+  place(i: number): Place {
+    const place = this.#place;
+    place.bytes = this.#buffer;
+    place.start = this.#start(i);
+    place.end = this.#end(i);
+    return place;
   }
 
   byteLength(i: number): number {
@@ -142,6 +159,7 @@ export class Argv {
   /** For the parser: lets go of the buffer, and of the slots a long request needed. */
   release(): void {
     this.begin(EMPTY);
+    this.#place.bytes = EMPTY;
     if (this.#starts.length <= SLOTS_KEPT_MAX) return;
     this.#starts = [];
     this.#ends = [];

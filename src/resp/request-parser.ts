@@ -105,6 +105,12 @@ export class RequestParser {
     this.#end = chunk.length;
   }
 
+  /** Copies what is held of the last chunk, which is about to change. */
+  keep(): void {
+    const held = this.#end - this.#start;
+    if (held > 0 && !this.#isOwn) this.#move(Math.max(held, OWN_BYTES_MIN));
+  }
+
   /**
    * The next request, or undefined until more bytes are fed. It is valid until the next call of `next()` or `feed()`.
    * Throws ProtocolError if the bytes are no request, from then on at each call: where the next request begins is

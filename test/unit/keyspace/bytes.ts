@@ -1,5 +1,6 @@
 /** Strings to test values with, and the obvious way to read their bits: what Bitmap is compared with. */
 import fc from "fast-check";
+import type { KeyBytes } from "../../../src/keyspace/key-bytes.js";
 
 /** A string made of pieces, so that all of Roaring's containers come up: sorted arrays, bitsets, runs, and gaps. */
 interface Piece {
@@ -64,4 +65,10 @@ export function countBits(bytes: Uint8Array, first: number, last: number): numbe
 export function findBit(bytes: Uint8Array, bit: 0 | 1, first: number, last: number): number {
   for (let offset = first; offset <= last; offset++) if (bitOf(bytes, offset) === bit) return offset;
   return -1;
+}
+
+/** A key given as a latin1 string, as it comes in a request: with other bytes around it. */
+export function keyBytes(key: string): KeyBytes {
+  const bytes = Buffer.from(`<${key}>`, "latin1");
+  return { bytes, start: 1, end: bytes.length - 1 };
 }

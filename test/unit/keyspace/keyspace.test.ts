@@ -7,6 +7,7 @@ import type { Database } from "../../../src/keyspace/database.js";
 import type { Entry } from "../../../src/keyspace/entry.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import type { Watcher } from "../../../src/keyspace/watches.js";
+import { keyBytes } from "./bytes.js";
 import { StorageInHand } from "./sqlite.js";
 
 const START_MS = 1_000_000;
@@ -119,7 +120,7 @@ describe("memory", () => {
     const batch = keyspace.takeBatch();
     evict();
     expect(keyspace.residency.keys).toBe(1);
-    keyspace.setBit(zero, "a", 0, 1);
+    keyspace.setBit(zero, keyBytes("a"), 0, 1);
     storage.apply(batch);
     keyspace.committed(batch);
     storage.settle();
@@ -134,7 +135,7 @@ describe("memory", () => {
     put("a", "one");
     put("b", "two");
     commit();
-    keyspace.setBit(zero, "a", 0, 1);
+    keyspace.setBit(zero, keyBytes("a"), 0, 1);
     keyspace.delete(found(keyspace, zero, "b"));
     const batch = keyspace.takeBatch();
     storage.apply(batch);
@@ -187,8 +188,8 @@ describe("changes", () => {
     put("a", "\x80");
     commit();
     const { changes } = keyspace;
-    expect(keyspace.setBit(zero, "a", 0, 1)).toBe(1);
-    expect(keyspace.setBit(zero, "a", 7, 0)).toBe(0);
+    expect(keyspace.setBit(zero, keyBytes("a"), 0, 1)).toBe(1);
+    expect(keyspace.setBit(zero, keyBytes("a"), 7, 0)).toBe(0);
     expect(keyspace.changes).toBe(changes);
     expect(keyspace.isDirty).toBe(false);
   });
@@ -197,7 +198,7 @@ describe("changes", () => {
     const { keyspace, put, commit, read, evict, zero } = setUp();
     put("a", "x");
     commit();
-    keyspace.setBit(zero, "a", 39, 0);
+    keyspace.setBit(zero, keyBytes("a"), 39, 0);
     expect(keyspace.isDirty).toBe(true);
     commit();
     evict();
@@ -205,7 +206,7 @@ describe("changes", () => {
   });
 
   test.each([
-    ["a SETBIT of a new key", (k: Keyspace, db: Database) => void k.setBit(db, "new", 7, 1)],
+    ["a SETBIT of a new key", (k: Keyspace, db: Database) => void k.setBit(db, keyBytes("new"), 7, 1)],
     ["a COPY of a key that expires", (k: Keyspace, db: Database) => k.copy(found(k, db, "volatile"), db, "new")],
     ["a RENAME", (k: Keyspace, db: Database) => k.rename(found(k, db, "a"), db, "new")],
   ])("%s counts once, as in Redis' `dirty`", (_what, change) => {
@@ -300,8 +301,8 @@ describe("watches", () => {
   }
 
   const CHANGES: [string, (k: Keyspace, db: Database, other: Database) => void][] = [
-    ["a bit", (k, db) => void k.setBit(db, "a", 0, 1)],
-    ["a longer value", (k, db) => void k.setBit(db, "a", 100, 0)],
+    ["a bit", (k, db) => void k.setBit(db, keyBytes("a"), 0, 1)],
+    ["a longer value", (k, db) => void k.setBit(db, keyBytes("a"), 100, 0)],
     ["a new value", (k, db) => void k.setValue(db, "a", new Bitmap())],
     ["a deletion", (k, db) => k.delete(found(k, db, "a"))],
     ["a deadline", (k, db) => k.setDeadline(found(k, db, "a"), START_MS + 1)],
@@ -321,9 +322,9 @@ describe("watches", () => {
 
   const HARMLESS: [string, (k: Keyspace, db: Database, other: Database) => void][] = [
     ["a look", (k, db) => void k.lookup(db, "a")],
-    ["a bit that is so already", (k, db) => void k.setBit(db, "a", 0, 0)],
-    ["a change of another key", (k, db) => void k.setBit(db, "b", 0, 1)],
-    ["a change of the same key in another database", (k, _db, other) => void k.setBit(other, "a", 0, 1)],
+    ["a bit that is so already", (k, db) => void k.setBit(db, keyBytes("a"), 0, 0)],
+    ["a change of another key", (k, db) => void k.setBit(db, keyBytes("b"), 0, 1)],
+    ["a change of the same key in another database", (k, _db, other) => void k.setBit(other, keyBytes("a"), 0, 1)],
     ["being copied", (k, db, other) => k.copy(found(k, db, "a"), other, "a")],
     ["a flush of another database", (k, _db, other) => k.flush(other)],
     ["a swap with itself", (k, db) => k.swap(db, db)],
@@ -375,7 +376,7 @@ describe("watches", () => {
     const watcher = watched(keyspace, zero, "a");
     evict();
     expect(watcher.times).toBe(0);
-    keyspace.setBit(zero, "a", 1, 0);
+    keyspace.setBit(zero, keyBytes("a"), 1, 0);
     expect(watcher.times).toBe(1);
   });
 
@@ -387,7 +388,7 @@ describe("watches", () => {
     keyspace.watches.delete(zero.number, "a", gone);
     keyspace.watches.delete(zero.number, "a", gone);
     keyspace.watches.delete(5, "unknown", gone);
-    keyspace.setBit(zero, "a", 1, 0);
+    keyspace.setBit(zero, keyBytes("a"), 1, 0);
     expect([gone.times, stays.times]).toEqual([0, 1]);
   });
 });

@@ -12,7 +12,7 @@ import type { Batch } from "../../../src/keyspace/change-log.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { NO_DEADLINE } from "../../../src/keyspace/storage.js";
-import { bitOf, randomOf } from "./bytes.js";
+import { bitOf, keyBytes, randomOf } from "./bytes.js";
 import { StorageInHand } from "./sqlite.js";
 
 const START_MS = 1_700_000_000_000;
@@ -141,7 +141,7 @@ export class Duel {
       case "setBit": {
         const { db: number, key: name, offset: at, bit } = each;
         const old = this.#live(number, name) ?? this.#put(number, name, Buffer.alloc(0));
-        expect(keyspace.setBit(this.#database(number), name, at, bit)).toBe(bitOf(old.bytes, at));
+        expect(keyspace.setBit(this.#database(number), keyBytes(name), at, bit)).toBe(bitOf(old.bytes, at));
         old.bytes = withBit(old.bytes, at, bit);
         break;
       }

@@ -5,7 +5,7 @@ import { KIB, MIB, SMALL_MEMBERS_MAX } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
-import { randomOf } from "./bytes.js";
+import { keyBytes, randomOf } from "./bytes.js";
 import { StorageInHand } from "./sqlite.js";
 
 /** A native value that nobody used for ten seconds may become a small one. */
@@ -20,7 +20,7 @@ function setUp() {
   const fill = (keys: number, members = 3) => {
     for (let k = 0; k < keys; k++) {
       keyspace.tick();
-      for (let i = 0; i < members; i++) keyspace.setBit(database, `key:${k}`, i * 1000 + k, 1);
+      for (let i = 0; i < members; i++) keyspace.setBit(database, keyBytes(`key:${k}`), i * 1000 + k, 1);
     }
   };
   const settle = () => {
@@ -101,9 +101,9 @@ describe("a bound on memory", () => {
 describe("values", () => {
   test("become native when they outgrow an array, and small again when they have shrunk and rested", () => {
     const { clock, keyspace, database, residency, cycle } = setUp();
-    for (let i = 0; i <= SMALL_MEMBERS_MAX; i++) keyspace.setBit(database, "a", i * 3, 1);
+    for (let i = 0; i <= SMALL_MEMBERS_MAX; i++) keyspace.setBit(database, keyBytes("a"), i * 3, 1);
     expect(residency.nativeValues).toBe(1);
-    for (let i = 20; i <= SMALL_MEMBERS_MAX; i++) keyspace.setBit(database, "a", i * 3, 0);
+    for (let i = 20; i <= SMALL_MEMBERS_MAX; i++) keyspace.setBit(database, keyBytes("a"), i * 3, 0);
     cycle();
     expect(residency.nativeValues).toBe(1);
     clock.advance(LATER_MS);

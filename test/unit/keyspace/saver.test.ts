@@ -7,6 +7,7 @@ import type { Batch } from "../../../src/keyspace/change-log.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
+import { keyBytes } from "./bytes.js";
 import { StorageInHand } from "./sqlite.js";
 
 /** Commits when it is told to, and syncs when it is told to. */
@@ -41,7 +42,7 @@ function setUp(options: { bufferBytesMax?: number; syncsCommits?: boolean } = {}
   const keyspace = new Keyspace(storage, new ManualClock(0), () => 0);
   const saver = new Saver(keyspace, storage, new ManualClock(0), options.bufferBytesMax);
   const database = keyspace.databases[0] as Database;
-  const change = (key = "a") => void keyspace.setBit(database, key, keyspace.changes, 1);
+  const change = (key = "a") => void keyspace.setBit(database, keyBytes(key), keyspace.changes, 1);
   /** A value of about so many bytes. */
   const changeMuch = (bytes: number, key = "much") => {
     const noise = new Uint32Array(Math.ceil(bytes / 4));
@@ -294,7 +295,7 @@ describe("large batches", () => {
     change();
     saver.saveSoon();
     await turns();
-    for (let i = 0; i < FLUSH_ENTRIES; i++) keyspace.setBit(database, `k${i}`, 1, 1);
+    for (let i = 0; i < FLUSH_ENTRIES; i++) keyspace.setBit(database, keyBytes(`k${i}`), 1, 1);
     saver.noticeChanges();
     await turns();
     expect(storage.writes).toHaveLength(2);
@@ -373,6 +374,7 @@ describe("those who write wait", () => {
     saver.noticeChanges();
     expect([saver.oldestChangeMs, saver.isBehind]).toEqual([COMMIT_AGE_MS_MAX, false]);
     now += 1;
+    saver.noticeChanges();
     expect([saver.oldestChangeMs, saver.isBehind]).toEqual([COMMIT_AGE_MS_MAX + 1, true]);
     saver.saveSoon();
     await turns();

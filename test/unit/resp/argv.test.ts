@@ -15,6 +15,15 @@ describe("Argv", () => {
     expect(argv.byteLength(2)).toBe(0);
   });
 
+  test("tells where its arguments lie", () => {
+    const argv = Argv.of("SET", Buffer.from([0xff, 0x00]), "");
+    for (let i = 0; i < argv.length; i++) {
+      const { bytes, start, end } = argv.place(i);
+      expect(bytes.subarray(start, end)).toEqual(argv.bytes(i));
+    }
+    expect(() => argv.place(3)).toThrow(RangeError);
+  });
+
   test("keeps every byte of any argument, however often it is read", () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 10 }), (args) => {

@@ -272,6 +272,34 @@ describe("the parser's memory", () => {
     expect(lengths).toEqual([1, 1, 1, 100_000]);
   }, 20_000);
 
+  test("a chunk that is kept may be spoilt while requests in it have not been taken", () => {
+    const bytes = Buffer.concat([encode(["ECHO", "a"]), encode(["ECHO", "b"]), encode(["ECHO", "c"])]);
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      for (let taken = 0; taken <= 3; taken++) {
+        const parser = new RequestParser();
+        const requests: string[][] = [];
+        const take = (most: number) => {
+          for (let argv: Argv | undefined; requests.length < most; requests.push(strings(argv))) {
+            argv = parser.next();
+            if (argv === undefined) break;
+          }
+        };
+        const chunk = Buffer.from(bytes.subarray(0, cut));
+        parser.feed(chunk);
+        take(taken);
+        parser.keep();
+        chunk.fill(0x2a);
+        parser.feed(bytes.subarray(cut));
+        take(Infinity);
+        expect(requests).toEqual([
+          ["ECHO", "a"],
+          ["ECHO", "b"],
+          ["ECHO", "c"],
+        ]);
+      }
+    }
+  });
+
   test("chunks may be fed before the requests of earlier ones are taken", () => {
     const parser = new RequestParser();
     const requests = Array.from({ length: 1000 }, (_, n) => ["ECHO", String(n)]);

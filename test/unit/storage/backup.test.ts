@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { backup } from "../../../src/storage/backup.js";
 import { APPLICATION_ID, checkFile, connect, createSchema, SCHEMA_VERSION } from "../../../src/storage/schema.js";
+import { keyBytes } from "../keyspace/bytes.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 import { expectTidy, rowCounts } from "./file-checks.js";
 import { temporaryFolder } from "./files.js";
@@ -25,7 +26,7 @@ function source(path: string): StorageInHand {
 function add(storage: StorageInHand, key: string): void {
   const keyspace = new Keyspace(storage.reopened(), { now: () => 0 }, () => 0);
   for (const offset of [1, 100, 4_000_000_000]) {
-    keyspace.setBit(keyspace.databases[0] as (typeof keyspace.databases)[0], key, offset, 1);
+    keyspace.setBit(keyspace.databases[0] as (typeof keyspace.databases)[0], keyBytes(key), offset, 1);
   }
   storage.apply(keyspace.takeBatch());
 }

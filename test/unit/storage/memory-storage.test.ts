@@ -7,6 +7,7 @@ import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
 import { MemoryStorage } from "../../../src/storage/memory-storage.js";
 import { checkFile, connect } from "../../../src/storage/schema.js";
+import { keyBytes } from "../keyspace/bytes.js";
 import { NO_EVENTS, temporaryFolder } from "./files.js";
 
 afterEach(() => {
@@ -40,20 +41,20 @@ describe("a storage in memory", () => {
 
   test("takes what is saved, so that keys can leave the cache here too", async () => {
     const { storage, keyspace, database, saver, evict } = setUp();
-    keyspace.setBit(database, "a", 12, 1);
+    keyspace.setBit(database, keyBytes("a"), 12, 1);
     await saver.save();
     evict();
     expect(keyspace.residency.keys).toBe(0);
-    expect(keyspace.setBit(database, "a", 12, 1)).toBe(1);
+    expect(keyspace.setBit(database, keyBytes("a"), 12, 1)).toBe(1);
     await storage.close();
   });
 
   test("lets a key go whose bits changed once they are where reading finds them, which takes a moment", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "performance"] });
     const { storage, keyspace, database, saver, evict } = setUp();
-    keyspace.setBit(database, "a", 12, 1);
+    keyspace.setBit(database, keyBytes("a"), 12, 1);
     await saver.save();
-    keyspace.setBit(database, "a", 13, 1);
+    keyspace.setBit(database, keyBytes("a"), 13, 1);
     await saver.save();
     evict();
     expect([keyspace.residency.keys, storage.figures.logRows]).toEqual([1, 1]);
@@ -61,8 +62,8 @@ describe("a storage in memory", () => {
     expect([storage.figures.logRows, storage.figures.logBytes]).toEqual([0, 0]);
     evict();
     expect(keyspace.residency.keys).toBe(0);
-    expect(keyspace.setBit(database, "a", 13, 1)).toBe(1);
-    keyspace.setBit(database, "a", 14, 1);
+    expect(keyspace.setBit(database, keyBytes("a"), 13, 1)).toBe(1);
+    keyspace.setBit(database, keyBytes("a"), 14, 1);
     await saver.save();
     storage.settleSoon();
     vi.advanceTimersByTime(1);
@@ -74,7 +75,7 @@ describe("a storage in memory", () => {
     const path = temporaryFolder()("copy.db");
     const storage = new MemoryStorage(NO_EVENTS);
     const keyspace = new Keyspace(storage, new ManualClock(0), () => 0);
-    keyspace.setBit(keyspace.databases[0] as Database, "a", 12, 1);
+    keyspace.setBit(keyspace.databases[0] as Database, keyBytes("a"), 12, 1);
     await storage.write(keyspace.takeBatch());
     await storage.backup(path);
     expect(() => checkFile(path)).not.toThrow();

@@ -6,6 +6,7 @@ import { NO_DEADLINE } from "../../../src/keyspace/storage.js";
 import { Reader } from "../../../src/storage/reader.js";
 import type { Connection } from "../../../src/storage/schema.js";
 import { Values } from "../../../src/storage/values.js";
+import { keyBytes } from "../keyspace/bytes.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 
 export interface Row {
@@ -47,7 +48,7 @@ export class Store {
   }
 
   bit(key: string, offset: number, bit: 0 | 1 = 1, database = 0): void {
-    this.keyspace.setBit(this.database(database), key, offset, bit);
+    this.keyspace.setBit(this.database(database), keyBytes(key), offset, bit);
   }
 
   /** Changes a bit, whatever it is, to 1 in the end. */

@@ -11,6 +11,7 @@ import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import type { WriterReport, WriterRequest } from "../../../src/storage/messages.js";
 import { connect, createSchema } from "../../../src/storage/schema.js";
 import { runWriter } from "../../../src/storage/writer-loop.js";
+import { keyBytes } from "../keyspace/bytes.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 import { rowCounts } from "./file-checks.js";
 import { temporaryFolder } from "./files.js";
@@ -47,7 +48,7 @@ function setUp() {
     return keyspace.takeBatch();
   };
   const setting = (key: string, offset: number) => {
-    keyspace.setBit(database, key, offset, 1);
+    keyspace.setBit(database, keyBytes(key), offset, 1);
     return keyspace.takeBatch();
   };
   const emptying = () => {

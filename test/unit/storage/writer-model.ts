@@ -11,7 +11,7 @@ import type { Database } from "../../../src/keyspace/database.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Reader } from "../../../src/storage/reader.js";
 import { Values } from "../../../src/storage/values.js";
-import { randomOf } from "../keyspace/bytes.js";
+import { keyBytes, randomOf } from "../keyspace/bytes.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 import { expectSizesRight, expectTidy } from "./file-checks.js";
 
@@ -169,7 +169,7 @@ export class WriterDuel {
   }
 
   #setBit(name: string, offset: number, bit: 0 | 1): void {
-    this.#keyspace.setBit(this.#database, name, offset, bit);
+    this.#keyspace.setBit(this.#database, keyBytes(name), offset, bit);
     const known = this.#model.get(name);
     // Other buffers of the same value are in copies of the model.
     const isOurs = known !== undefined && known.batch === this.#batch && known.bytes.length > offset >>> 3;

@@ -1,0 +1,33 @@
+/**
+ * Reads all sockets into one buffer: Node's own way makes a buffer for each chunk and takes it through a stream. Node offers that
+ * (`onread`) for sockets that connect but not for those that a server accepts, so an accepted one is wrapped anew around its
+ * handle. A socket that has none to take (TLS) is read Node's own way.
+ */
+import { Socket } from "node:net";
+import { READ_BUFFER_BYTES } from "../config.js";
+
+/** What Node's types do not tell: where a socket has its handle, which is also the name of the option that takes one. */
+interface Handled {
+  _handle?: object | null;
+}
+
+const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+
+/**
+ * Begins to read a socket that was accepted with `pauseOnConnect`, and returns the socket to be used in its place. `onChunk` is
+ * never called before this returns; a chunk is valid until `onChunk` returns.
+ */
+export function readShared(accepted: Socket, onChunk: (chunk: Buffer) => void): Socket {
+  const handled = accepted as Handled;
+  const { _handle: handle } = handled;
+  if (accepted.constructor !== Socket || handle === undefined || handle === null) {
+    return accepted.on("data", onChunk).resume();
+  }
+  handled._handle = null;
+  const callback = (bytes: number): boolean => {
+    onChunk(buffer.subarray(0, bytes));
+    return true;
+  };
+  const options = { handle, onread: { buffer, callback } };
+  return new Socket(options as ConstructorParameters<typeof Socket>[0]);
+}
