@@ -14,17 +14,41 @@ import { encodeLog, lastBits, logChecksum, type PendingRow } from "./pending.js"
 import type { Connection } from "./schema.js";
 import { portableOf, type Values } from "./values.js";
 
-/** What a batch makes of one row. Absent fields stay as they are. */
-interface RowChange {
-  isNew: boolean;
-  deleted: boolean;
-  name?: { slot: number; key: string };
-  deadline?: number;
-  portable?: Uint8Array;
-  byteLength: number;
-  cardinality: number;
-  /** Single bits in the order of their change, each as `offset * 2 + bit`: a batch may have millions. */
-  bits: number[];
+/**
+ * What a batch makes of one row. Absent fields stay as they are. A batch of new keys has one of these for each: it is one object,
+ * since the collector copies whatever lives until the end of the flush.
+ */
+class RowChange {
+  isNew = false;
+  deleted = false;
+  /** The row's name, where it is new or was given another. */
+  key: string | undefined = undefined;
+  slot = 0;
+  deadline: number | undefined = undefined;
+  portable: Uint8Array | undefined = undefined;
+  byteLength = 0;
+  cardinality = 0;
+  /** The first single bit that changed, as `offset * 2 + bit`: most rows have no other. NO_BIT for none. */
+  #firstBit = NO_BIT;
+  /** The later ones in the order of their change: a batch may have millions. */
+  #laterBits: number[] | undefined = undefined;
+
+  addBit(packed: number): void {
+    if (this.#firstBit === NO_BIT) this.#firstBit = packed;
+    else if (this.#laterBits === undefined) this.#laterBits = [packed];
+    else this.#laterBits.push(packed);
+  }
+
+  dropBits(): void {
+    this.#firstBit = NO_BIT;
+    this.#laterBits = undefined;
+  }
+
+  /** Single bits in the order of their change, each as `offset * 2 + bit`. */
+  get bits(): number[] {
+    if (this.#firstBit === NO_BIT) return [];
+    return this.#laterBits === undefined ? [this.#firstBit] : [this.#firstBit, ...this.#laterBits];
+  }
 }
 
 /** What a flush leaves to the Folder. */
@@ -38,7 +62,7 @@ export interface Flushed {
   named: number;
 }
 
-const NO_BITS = new Uint32Array(0);
+const NO_BIT = -1;
 
 export class Flusher {
   readonly #connection: Connection;
@@ -89,8 +113,8 @@ export class Flusher {
     this.#connection
       .transaction(() => {
         // In the order of the ids, which is the order of the rows on the pages.
-        for (const [id, change] of [...changes.rows].sort(([a], [b]) => a - b)) {
-          this.#flushRow(id, change, changes.droppedSlots, flushed);
+        for (const id of Float64Array.from(changes.rows.keys()).sort()) {
+          this.#flushRow(id, changes.rows.get(id) as RowChange, changes.droppedSlots, flushed);
         }
         for (const slot of changes.droppedSlots) this.#garbage.dropSlot(slot);
         // All of them leave before any comes back: two databases may have exchanged their slots.
@@ -107,7 +131,7 @@ export class Flusher {
   }
 
   #flushRow(id: number, change: RowChange, droppedSlots: ReadonlySet<number>, flushed: Flushed): void {
-    const gone = change.deleted || (change.name !== undefined && droppedSlots.has(change.name.slot));
+    const gone = change.deleted || (change.key !== undefined && droppedSlots.has(change.slot));
     if (change.isNew) {
       if (gone) return;
       this.#insert(id, change);
@@ -119,18 +143,18 @@ export class Flusher {
     }
   }
 
-  #insert(id: number, { name, deadline, portable, byteLength, cardinality, bits }: RowChange): void {
-    if (name === undefined) throw new Error(`change log: row ${id} is new and has no key`);
-    const set = portable ?? portableOf(bits.length === 0 ? NO_BITS : lastBits(bits).ones);
-    const bytes = this.#values.insert(id, set);
-    const key = Buffer.from(name.key, "latin1");
-    this.#insertKey.run(id, name.slot, keyHash(name.key), key, byteLength, cardinality, toColumn(deadline), bytes);
+  #insert(id: number, change: RowChange): void {
+    const { key, slot, deadline, byteLength, cardinality } = change;
+    if (key === undefined) throw new Error(`change log: row ${id} is new and has no key`);
+    const bytes = this.#values.insert(id, change.portable ?? portableOf(lastBits(change.bits).ones));
+    const name = Buffer.from(key, "latin1");
+    this.#insertKey.run(id, slot, keyHash(key), name, byteLength, cardinality, toColumn(deadline), bytes);
   }
 
   #update(id: number, change: RowChange, flushed: Flushed): void {
-    const { name, deadline, portable, byteLength, cardinality, bits } = change;
-    if (name !== undefined) {
-      this.#updateName.run(name.slot, keyHash(name.key), Buffer.from(name.key, "latin1"), id);
+    const { key, slot, deadline, portable, byteLength, cardinality, bits } = change;
+    if (key !== undefined) {
+      this.#updateName.run(slot, keyHash(key), Buffer.from(key, "latin1"), id);
       flushed.named++;
     }
     if (deadline !== undefined) this.#updateDeadline.run(toColumn(deadline), id);
@@ -165,11 +189,7 @@ class Changes implements BatchVisitor {
   readonly databases = new Map<number, StoredDatabase>();
 
   bit(id: number, offset: number, bit: Bit): void {
-    const row = this.#row(id);
-    const packed = offset * 2 + bit;
-    // Pushing into an empty array makes room for 17, and most rows get one bit.
-    if (row.bits.length === 0) row.bits = [packed];
-    else row.bits.push(packed);
+    this.#row(id).addBit(offset * 2 + bit);
   }
 
   measure(id: number, byteLength: number, cardinality: number): void {
@@ -181,23 +201,24 @@ class Changes implements BatchVisitor {
   value(id: number, portable: Uint8Array): void {
     const row = this.#row(id);
     row.portable = portable;
-    row.bits = [];
+    row.dropBits();
   }
 
   create(id: number, slot: number, key: string): void {
-    const row = this.#row(id);
-    row.isNew = true;
-    row.name = { slot, key };
+    this.#row(id).isNew = true;
+    this.rekey(id, slot, key);
   }
 
   rekey(id: number, slot: number, key: string): void {
-    this.#row(id).name = { slot, key };
+    const row = this.#row(id);
+    row.slot = slot;
+    row.key = key;
   }
 
   delete(id: number): void {
     const row = this.#row(id);
     row.deleted = true;
-    row.bits = [];
+    row.dropBits();
   }
 
   deadline(id: number, deadline: number): void {
@@ -215,7 +236,7 @@ class Changes implements BatchVisitor {
   #row(id: number): RowChange {
     let row = this.rows.get(id);
     if (row === undefined) {
-      row = { isNew: false, deleted: false, byteLength: 0, cardinality: 0, bits: [] };
+      row = new RowChange();
       this.rows.set(id, row);
     }
     return row;

@@ -21,14 +21,14 @@ const COLUMNS = "keys.id, keys.slot, keys.hash, keys.key, keys.deadline";
 const inBoth = (select: (names: string) => string) => `${select("names")} UNION ALL ${select("new_names")}`;
 
 // CROSS JOIN keeps SQLite to this order: first the name, then the key's row.
-const ofHash = (names: string) => `
+// The Reader's questions are exported for a test that SQLite answers them from its indexes.
+
+/** All keys of a hash. Slot and hash come twice: names instead of places would cost a tenth of the look-up. */
+export const FIND = inBoth(
+  (names) => `
   SELECT ${COLUMNS} FROM ${names} AS name CROSS JOIN keys ON keys.id = name.id
-  WHERE name.slot = :slot AND name.hash = :hash`;
-
-const SAME_HASH = inBoth(ofHash);
-
-/** The Reader's questions, for a test that SQLite answers them from its indexes. */
-export const FIND = inBoth((names) => `${ofHash(names)} AND keys.key = :key`);
+  WHERE name.slot = ? AND name.hash = ?`,
+);
 
 export const PAGE = `
   SELECT ${COLUMNS}
@@ -49,9 +49,8 @@ export class Reader {
   /** An id above every id in the file, as of the opening. */
   readonly nextId: number;
   readonly #values: Values;
-  readonly #find: Statement<{ slot: number; hash: number; key: Buffer }, KeyRow>;
+  readonly #find: Statement<[number, number, number, number], KeyRow>;
   readonly #page: Statement<{ slot: number; hash: number; limit: number }, KeyRow>;
-  readonly #sameHash: Statement<{ slot: number; hash: number }, KeyRow>;
   readonly #expired: Statement<{ now: number; deadline: number; id: number; limit: number }, KeyRow>;
   /** What a crash left in the log, until the writer has brought it home. Later bits are in memory, with their keys. */
   #leftover: Leftover | undefined;
@@ -63,15 +62,23 @@ export class Reader {
     this.#values = new Values(connection);
     this.#find = connection.prepare(FIND);
     this.#page = connection.prepare(PAGE);
-    this.#sameHash = connection.prepare(SAME_HASH);
     this.#expired = connection.prepare(EXPIRED);
     this.#leftover = new Leftover(connection);
     this.nextId = Math.max(lastId(connection), this.#leftover.lastId) + 1;
   }
 
   find(slot: number, key: string): StoredKey | undefined {
-    const row = this.#find.get({ slot, hash: keyHash(key), key: Buffer.from(key, "latin1") });
-    return row === undefined ? undefined : storedKey(row);
+    const hash = keyHash(key);
+    const first = this.#find.get(slot, hash, slot, hash);
+    if (first === undefined) return undefined;
+    const stored = storedKey(first);
+    if (stored.key === key) return stored;
+    return this.#ofHash(slot, hash).find((other) => other.key === key);
+  }
+
+  /** All keys of one hash. */
+  #ofHash(slot: number, hash: number): StoredKey[] {
+    return this.#find.all(slot, hash, slot, hash).map(storedKey);
   }
 
   load(id: number): Bitmap {
@@ -82,13 +89,13 @@ export class Reader {
   }
 
   page(slot: number, hash: number, limit: number): StoredKey[] {
-    const rows = this.#page.all({ slot, hash, limit });
-    const last = rows.at(-1);
-    if (last !== undefined && rows.length === limit) {
-      const listed = new Set(rows.filter((row) => row.hash === last.hash).map((row) => row.id));
-      rows.push(...this.#sameHash.all({ slot, hash: last.hash }).filter((row) => !listed.has(row.id)));
+    const keys = this.#page.all({ slot, hash, limit }).map(storedKey);
+    const last = keys.at(-1);
+    if (last !== undefined && keys.length === limit) {
+      const listed = new Set(keys.filter((key) => key.hash === last.hash).map((key) => key.id));
+      keys.push(...this.#ofHash(slot, last.hash).filter((key) => !listed.has(key.id)));
     }
-    return rows.map(storedKey);
+    return keys;
   }
 
   expired(now: number, after: ExpiredCursor, limit: number): StoredKey[] {

@@ -155,10 +155,10 @@ describe("expired()", () => {
   test.each([
     ["expired()", EXPIRED, { now: 9, deadline: 1, id: 2, limit: 5 }],
     ["page()", PAGE, { slot: 0, hash: 5, limit: 5 }],
-    ["find()", FIND, { slot: 0, hash: 5, key: Buffer.from("a") }],
+    ["find()", FIND, [0, 5, 0, 5]],
   ])("the question of %s is answered from indexes, without sorting", (_name, sql, parameters) => {
     const { connection } = setUp();
-    const plan = connection.prepare<[object], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(parameters);
+    const plan = connection.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all(parameters);
     const details = plan.map(({ detail }) => detail);
     expect(details.some((detail) => detail.startsWith("SEARCH"))).toBe(true);
     // The one scan is that of the page which was found.
