@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { type AppendFsync, READER_CACHE_KIB, WRITER_YOUNG_MIB } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
-import type { StorageFigures } from "../keyspace/storage.js";
+import type { StorageFigures, StoredKey } from "../keyspace/storage.js";
 import { limitYoungSpace } from "../young-space.js";
 import { backupInThread } from "./backup-thread.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
@@ -14,6 +14,7 @@ import { walBytes } from "./look.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { Reader } from "./reader.js";
 import { type Connection, connect } from "./schema.js";
+import { TurnSnapshot } from "./turn-snapshot.js";
 import { NO_FIGURES, type WriterFigures } from "./writer.js";
 
 const SYNCHRONOUS = { always: "FULL", everysec: "FULL", no: "NORMAL" } as const satisfies Record<
@@ -39,12 +40,14 @@ export class SqliteStorage extends Reader implements DurableStorage {
   #appendfsync: AppendFsync;
   #closing = false;
   #closed: () => void = () => {};
+  readonly #snapshot: TurnSnapshot;
 
   /** `lock` is the lock on `path`, whose schema is in place. */
   constructor(path: string, lock: Connection, appendfsync: AppendFsync, events: StorageEvents) {
     const connection = connect(path, READER_CACHE_KIB, { readonly: true });
     super(connection);
     this.#connection = connection;
+    this.#snapshot = new TurnSnapshot(connection);
     this.#figures = { ...NO_FIGURES, ...this.leftoverFigures };
     this.#path = path;
     this.#lock = lock;
@@ -59,6 +62,11 @@ export class SqliteStorage extends Reader implements DurableStorage {
     this.#writer.on("message", (report: WriterReport) => this.#report(report));
     this.#writer.on("error", (error) => this.#died(error));
     this.#writer.on("exit", () => this.#died(new Error("the writer thread ended")));
+  }
+
+  override find(slot: number, key: string): StoredKey | undefined {
+    this.#snapshot.use();
+    return super.find(slot, key);
   }
 
   write(batch: Batch): Promise<Uint32Array> {
@@ -124,6 +132,8 @@ export class SqliteStorage extends Reader implements DurableStorage {
   }
 
   #report(report: WriterReport): void {
+    // Who is told of a commit counts on finding what it holds.
+    this.#snapshot.refresh();
     switch (report.kind) {
       case "committed":
         this.#figures = report.figures;
