@@ -24,6 +24,7 @@ const usage = `Usage: npm run bench:storage -- [options]
   --seconds S     time of the phases that only take time, instead of each question's own
   --json FILE     also write every figure there
   --svg DIR       also draw there what grows over time
+  --strict        end with exit code 1 when anything asked does not hold
   --list          names the questions`;
 
 // In cores, above this a figure is not only ours.
@@ -64,6 +65,7 @@ async function main() {
       seconds: { type: "string" },
       json: { type: "string" },
       svg: { type: "string" },
+      strict: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -106,6 +108,8 @@ async function main() {
     clearTimeout(guard);
   }
   report();
+  const holds = answers.every(({ findings }) => findings.every((finding) => finding.holds !== false));
+  if (values.strict && !holds) process.exitCode = 1;
 }
 
 /**

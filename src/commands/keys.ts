@@ -53,6 +53,7 @@ function keys(client: Client, argv: Argv, reply: Reply): void {
   const pageReply = new Reply();
   const found: Uint8Array[] = [];
   let count = 0;
+  let isWanted = true;
   const collect = async () => {
     let end = performance.now() + KEYS_SLICE_MS;
     for (const page of keyspace.keyPages(client.database, matches)) {
@@ -61,6 +62,7 @@ function keys(client: Client, argv: Argv, reply: Reply): void {
       for (const segment of pageReply.take()) if (segment instanceof Uint8Array) found.push(segment);
       if (performance.now() < end) continue;
       await setImmediate();
+      if (!isWanted) return;
       end = performance.now() + KEYS_SLICE_MS;
     }
   };
@@ -71,6 +73,9 @@ function keys(client: Client, argv: Argv, reply: Reply): void {
       later.encoded(found.values());
     },
     failed: (later) => replyError(client, later, INTERNAL_ERROR),
+    cancel: () => {
+      isWanted = false;
+    },
   };
 }
 

@@ -229,6 +229,37 @@ test("a client that sends without reading is not read either, once its replies f
   expect(server.stats.inputBytes - before).toBeLessThan(64 * MIB);
 });
 
+test("KEYS looks no further when its client has left", async () => {
+  const { keyspace } = server;
+  const database = keyspace.databases[7] as (typeof keyspace.databases)[0];
+  const KEYS = 100_000;
+  for (let i = 0; i < KEYS; i++) keyspace.create(database, `key:${i}`, new Bitmap());
+  onTestFinished(() => keyspace.flush(database));
+  const { keyPages } = keyspace;
+  let given = 0;
+  let isOver = false;
+  keyspace.keyPages = function* (...of) {
+    try {
+      for (const page of keyPages.apply(keyspace, of)) {
+        given += page.length;
+        yield page;
+      }
+    } finally {
+      isOver = true;
+    }
+  };
+  onTestFinished(() => {
+    keyspace.keyPages = keyPages;
+  });
+  const client = await reading();
+  await client.call("SELECT", "7");
+  client.send(encodeRequest(["KEYS", "*"]));
+  await until("some keys", () => given > 0);
+  client.close();
+  await until("the end of the walk", () => isOver);
+  expect(given).toBeLessThan(KEYS);
+});
+
 describe("requests behind a SAVE", () => {
   /** Lets SAVE take as long as the test wants. */
   function slowSaver(): { done: () => void; fail: () => void } {
