@@ -38,9 +38,6 @@ export const READ_BUFFER_BYTES = 64 * KIB;
 /** Bytes of requests from which on nothing more is read of a client that has to wait. */
 export const READ_AHEAD_BYTES = 64 * KIB;
 
-/** Commands of one client that may follow each other on one reading of the clock: it costs 5 % of a GETBIT in a pipeline. */
-export const CLOCK_COMMANDS = 16;
-
 /** Bytes of unsent replies from which on no more requests of that client are run. */
 export const REPLY_PAUSE_BYTES = MIB;
 

@@ -36,6 +36,8 @@ export interface Pending {
   failed: (reply: Reply) => void;
   /** The client has left: nobody waits any more. */
   cancel?: () => void;
+  /** The client is blocked until others do something, perhaps for ever: it is let go as soon as it ends its side (Redis). */
+  isBlocking?: boolean;
 }
 
 export class Client implements Watcher {

@@ -18,7 +18,9 @@ const UNQUEUED = new Set(["exec", "discard", "multi", "watch", "quit", "reset"])
 
 /** Runs one request of a client, or queues it, and writes its reply. */
 export function execute(client: Client, argv: Argv, reply: Reply): void {
-  client.lastActiveMs = client.server.keyspace.now;
+  const { keyspace } = client.server;
+  keyspace.tick();
+  client.lastActiveMs = keyspace.now;
   reply.protocol = client.protocol;
   if (client.replyMode === "on") return run(client, argv, reply);
   if (client.replyMode === "skip-next") client.replyMode = "skip";

@@ -64,7 +64,7 @@ function waitAtMost(client: Client, until: Promise<void>, timeoutMs: number, ans
     cancel();
     answer(reply);
   };
-  client.pending = { until: Promise.race([until, timeout]), done, failed: done, cancel };
+  client.pending = { until: Promise.race([until, timeout]), done, failed: done, cancel, isBlocking: true };
 }
 
 export const WAIT_COMMANDS: readonly Command[] = [

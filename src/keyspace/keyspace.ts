@@ -38,7 +38,7 @@ export interface ScanPage {
 export class Keyspace {
   readonly databases: readonly Database[];
   readonly watches = new Watches();
-  /** Wall-clock milliseconds as the running command, or transaction, sees them: they stand still for it, and maybe for the next. */
+  /** Wall-clock milliseconds as the running command, or transaction, sees them: they stand still for it. */
   now: number;
   /** Effective changes since the start (Redis' `dirty`, never reset). */
   changes = 0;
@@ -84,7 +84,7 @@ export class Keyspace {
     return Math.floor(this.#random() * SEEDS);
   }
 
-  /** Lets the time that commands see catch up with the clock, and memory with its bound. Called before a command or transaction. */
+  /** Lets the time that commands see catch up with the clock, and memory with its bound. Called before each command or transaction. */
   tick(): void {
     this.now = this.#clock.now();
     this.residency.tick(this.now);

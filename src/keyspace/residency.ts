@@ -107,7 +107,7 @@ export class Residency {
 
   // --- what the keyspace says
 
-  /** Called between commands: nobody holds a value then. */
+  /** Called before each command or transaction: nobody holds a value then. */
   tick(nowMs: number): void {
     this.now = Math.max(Math.floor((nowMs - this.#startMs) / USE_MS), 0);
     if (this.#grown >= MEMORY_CHECK_ENTRIES && this.maxBytes > 0) this.#makeRoom();

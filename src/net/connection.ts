@@ -1,13 +1,14 @@
 /**
  * One connection: bytes in, commands run, replies out. All requests of a chunk are run, and their replies leave in one write at the
- * end of the turn.
- * A client that does not read is not served: while more than REPLY_PAUSE_BYTES wait for it, nothing of it is read or run.
+ * end of the turn; at once where there are many, or something has to be waited for.
+ * A client that does not read is not served: while more than REPLY_PAUSE_BYTES wait for it, nothing of it is run, and nothing
+ * is read beyond READ_AHEAD_BYTES.
  */
 import type { Socket } from "node:net";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";
 import { execute } from "../commands/execute.js";
-import { CLOCK_COMMANDS, READ_AHEAD_BYTES, REPLY_CLOSE_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
+import { READ_AHEAD_BYTES, REPLY_CLOSE_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
 import { ProtocolError } from "../errors.js";
 import type { Reply, Segment } from "../resp/reply.js";
 import { AUTHENTICATED_LIMITS, RequestParser, UNAUTHENTICATED_LIMITS } from "../resp/request-parser.js";
@@ -36,6 +37,8 @@ export class Connection implements Peer, Sender {
   #hasWritten = false;
   #isHeld = false;
   #isPaused = false;
+  /** The client has ended its side: nothing more comes, and what came is run and answered. */
+  #hasAll = false;
   #isEnded = false;
 
   /** `receive` must be given what is read from the socket. */
@@ -51,6 +54,7 @@ export class Connection implements Peer, Sender {
     server.clients.set(this.#client.id, this.#client);
     server.stats.connections++;
     socket.on("drain", () => this.advance());
+    socket.on("end", () => this.#inputEnded());
     socket.on("close", () => this.#left());
     // The close that follows says all that there is to say: clients come and go.
     socket.on("error", (error) => server.log.debug(`client ${this.#client.id}: ${error.message}`));
@@ -62,7 +66,8 @@ export class Connection implements Peer, Sender {
   }
 
   get replyBytes(): number {
-    return this.#socket.writableLength;
+    const unsent = this.#unsent.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : 0), 0);
+    return unsent + this.#socket.writableLength;
   }
 
   /** Ends the connection now. */
@@ -90,13 +95,20 @@ export class Connection implements Peer, Sender {
     this.#parser.keep();
   }
 
+  /** As in Redis, all that came before the end is run, but a client that is blocked is let go. */
+  #inputEnded(): void {
+    this.#hasAll = true;
+    if (this.#client.pending?.isBlocking === true) this.destroy();
+    else this.advance();
+  }
+
   /** Does what can be done now: sends, runs, sends. Called when a turn ends, room came, or a pending command is done. */
   advance(): void {
     if (this.#isEnded) return;
     this.#send();
     while (this.#canRun() && (this.#runChunk() || this.#unsent.length > 0)) this.#send();
     if (this.#isEnded) return;
-    if (this.#client.closing && this.#unsent.length === 0) {
+    if ((this.#client.closing && this.#unsent.length === 0) || (this.#hasAll && this.#canRun())) {
       this.#isEnded = true;
       this.#socket.destroySoon();
       return;
@@ -114,13 +126,12 @@ export class Connection implements Peer, Sender {
     );
   }
 
-  /** Runs the requests that have arrived, until there is enough to send. Returns whether there is more to do than to send. */
+  /** Runs the requests that have arrived, until there is enough to send. Returns whether to go on now and not at the turn's end. */
   #runChunk(): boolean {
     const client = this.#client;
     const { keyspace, saver } = this.#server;
     try {
-      for (let commands = 0; !this.#hasEnough(); commands++) {
-        if (commands % CLOCK_COMMANDS === 0) keyspace.tick();
+      while (!this.#hasEnough()) {
         const argv = this.#parser.next();
         if (argv === undefined) break;
         const { authenticated } = client;
@@ -140,11 +151,11 @@ export class Connection implements Peer, Sender {
       this.#reply.error(`ERR ${error.message}`);
       client.closing = true;
     }
-    const hasMore = this.#hasEnough() || client.closing || client.pending !== undefined;
+    const isUrgent = this.#hasEnough() || client.closing || client.pending !== undefined;
     this.#reply.take(this.#unsent);
     this.#unsentChanges = keyspace.changes;
     saver.noticeChanges();
-    return hasMore;
+    return isUrgent;
   }
 
   /** Whether the client must first take what there is: a stream, or many replies. */

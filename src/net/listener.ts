@@ -44,6 +44,7 @@ export class Listener {
 
   #listenOn(host: string | undefined, port: number): Promise<number> {
     const listening = createServer({
+      allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: TCP_KEEPALIVE_MS,

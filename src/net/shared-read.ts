@@ -1,7 +1,8 @@
 /**
  * Reads all sockets into one buffer: Node's own way makes a buffer for each chunk and takes it through a stream. Node offers that
  * (`onread`) for sockets that connect but not for those that a server accepts, so an accepted one is wrapped anew around its
- * handle. A socket that has none to take (TLS) is read Node's own way.
+ * handle. A socket that has none to take is read Node's own way. The server that accepted does not learn when the new socket is
+ * closed: it counts connections that are gone, and its "close" never comes.
  */
 import { Socket } from "node:net";
 import { READ_BUFFER_BYTES } from "../config.js";
@@ -28,6 +29,6 @@ export function readShared(accepted: Socket, onChunk: (chunk: Buffer) => void): 
     onChunk(buffer.subarray(0, bytes));
     return true;
   };
-  const options = { handle, onread: { buffer, callback } };
+  const options = { handle, allowHalfOpen: accepted.allowHalfOpen, onread: { buffer, callback } };
   return new Socket(options as ConstructorParameters<typeof Socket>[0]);
 }

@@ -1,7 +1,7 @@
 /**
  * The arguments of one request, as views into the buffer they arrived in: nothing is copied or decoded before a handler
- * asks. The parser fills one instance again and again, so an Argv is valid until the parser's next `next()` or
- * `feed()`; who keeps it longer takes a `copy()`. Knows no commands and no replies.
+ * asks. The parser fills one instance again and again, so an Argv is valid until the parser's next `next()`,
+ * `feed()` or `keep()`; who keeps it longer takes a `copy()`. Knows no commands and no replies.
  */
 
 const ZERO = 0x30;
@@ -29,7 +29,7 @@ const recentBytes = new Uint8Array(RECENT_STRINGS * RECENT_BYTES_MAX);
 
 const EMPTY = Buffer.alloc(0);
 
-/** Bytes from `start` to before `end`. */
+/** Bytes from `start` to before `end`. What the keyspace calls KeyBytes: neither may know the other. */
 export interface Place {
   bytes: Buffer;
   start: number;
@@ -136,6 +136,7 @@ export class Argv {
   /** For the parser: forgets all arguments; the next ones lie in `buffer`. */
   begin(buffer: Buffer): void {
     this.#buffer = buffer;
+    this.#place.bytes = EMPTY;
     this.#length = 0;
   }
 
@@ -149,6 +150,7 @@ export class Argv {
   /** For the parser: the bytes of the arguments so far were moved to `buffer`, `shift` bytes nearer to its start. */
   move(buffer: Buffer, shift: number): void {
     this.#buffer = buffer;
+    this.#place.bytes = EMPTY;
     if (shift === 0) return;
     for (let i = 0; i < this.#length; i++) {
       this.#starts[i] = (this.#starts[i] as number) - shift;
@@ -159,7 +161,6 @@ export class Argv {
   /** For the parser: lets go of the buffer, and of the slots a long request needed. */
   release(): void {
     this.begin(EMPTY);
-    this.#place.bytes = EMPTY;
     if (this.#starts.length <= SLOTS_KEPT_MAX) return;
     this.#starts = [];
     this.#ends = [];

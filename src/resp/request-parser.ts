@@ -90,7 +90,7 @@ export class RequestParser {
     return this.#end - this.#start;
   }
 
-  /** Takes the next bytes from the client. `chunk` must stay as it is until `next()` has returned undefined. */
+  /** Takes the next bytes from the client. `chunk` must stay as it is until `next()` has returned undefined, or `keep()`. */
   feed(chunk: Buffer): void {
     if (this.#failure !== undefined) return;
     if (this.bufferedBytes > 0) {
@@ -112,7 +112,7 @@ export class RequestParser {
   }
 
   /**
-   * The next request, or undefined until more bytes are fed. It is valid until the next call of `next()` or `feed()`.
+   * The next request, or undefined until more bytes are fed. It is valid until the next call of `next()`, `feed()` or `keep()`.
    * Throws ProtocolError if the bytes are no request, from then on at each call: where the next request begins is
    * unknown.
    */

@@ -2,9 +2,10 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Client } from "../../../src/commands/client.js";
-import { CLIENTS_MAX, DEFAULT_OPTIONS, MEMORY_DB, MIB } from "../../../src/config.js";
+import { CLIENTS_MAX, DEFAULT_OPTIONS, MEMORY_DB, MIB, READ_BUFFER_BYTES } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { LineLog } from "../../../src/log.js";
 import { Server } from "../../../src/server.js";
@@ -251,11 +252,10 @@ test("KEYS looks no further when its client has left", async () => {
   onTestFinished(() => {
     keyspace.keyPages = keyPages;
   });
-  const client = await reading();
-  await client.call("SELECT", "7");
-  client.send(encodeRequest(["KEYS", "*"]));
+  const socket = await unreading();
+  socket.write(Buffer.concat([encodeRequest(["SELECT", "7"]), encodeRequest(["KEYS", "*"])]));
   await until("some keys", () => given > 0);
-  client.close();
+  socket.resetAndDestroy();
   await until("the end of the walk", () => isOver);
   expect(given).toBeLessThan(KEYS);
 });
@@ -302,17 +302,28 @@ describe("requests behind a SAVE", () => {
     expect(await replies).toEqual(["-ERR\r\n", "+PONG\r\n"]);
   });
 
-  test("of a client that left are not run", async () => {
+  test("of a client that was reset are not run", async () => {
     const end = slowSaver();
-    const [client, other] = [await reading(), await reading()];
+    const [socket, other] = [await unreading(), await reading()];
     await other.call("DEL", "gone");
-    client.send(Buffer.concat([encodeRequest(["SAVE"]), encodeRequest(["SET", "gone", "1"])]));
+    socket.write(Buffer.concat([encodeRequest(["SAVE"]), encodeRequest(["SET", "gone", "1"])]));
     await turn();
-    client.close();
+    socket.resetAndDestroy();
     await turn();
     end.done();
     await turn();
     expect(await other.call("EXISTS", "gone")).toBe(":0\r\n");
+  });
+
+  test("of a client that has ended its side are run and answered, as Redis does with all that came before the end", async () => {
+    const end = slowSaver();
+    const socket = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    socket.end(Buffer.concat([["SAVE"], ["SET", "ended", "1"], ["GET", "ended"]].map(encodeRequest)));
+    await turn();
+    end.done();
+    expect(await text(socket)).toBe("+OK\r\n+OK\r\n$1\r\n1\r\n");
+    await until("the connection's end", () => clientOf(socket) === undefined);
   });
 
   test("end with a QUIT among them", async () => {
@@ -401,3 +412,52 @@ test.skipIf(notLong !== undefined)(
     await until("all have left", () => server.clients.size < 100);
   },
 );
+
+describe("the end of a client's side", () => {
+  async function halfOpen(): Promise<Socket> {
+    const socket = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    await once(socket, "connect");
+    return socket;
+  }
+
+  test("comes after the replies to all that was sent, also when the chunk before it fills the buffer to the byte", async () => {
+    for (const bytes of [-1, 0, 1, READ_BUFFER_BYTES].map((more) => READ_BUFFER_BYTES + more)) {
+      const socket = await halfOpen();
+      // A request whose length has as many digits, so that this one is as long as asked.
+      const around = encodeRequest(["ECHO", "x".repeat(10_000)]).length - 10_000;
+      const sent = encodeRequest(["ECHO", "x".repeat(bytes - around)]);
+      expect(sent.length).toBe(bytes);
+      socket.end(sent);
+      expect(await text(socket)).toBe(`$${bytes - around}\r\n${"x".repeat(bytes - around)}\r\n`);
+    }
+  });
+
+  test("lets a blocked client go, and drops a request that has no end", async () => {
+    for (const request of ["*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$1\r\n0\r\n", "*2\r\n$4\r\nECHO\r\n$5\r\nab"]) {
+      const socket = await halfOpen();
+      await until("the client", () => clientOf(socket) !== undefined);
+      socket.end(request);
+      expect(await text(socket)).toBe("");
+      await until("its end", () => clientOf(socket) === undefined);
+    }
+  });
+});
+
+test("requests of two clients that come in pieces by turns do not mix", async () => {
+  const clients = [await reading(), await reading()];
+  for (let round = 0; round < 300; round++) {
+    const texts = clients.map((_, i) => `${i}`.repeat(1 + ((round * 7) % 50)));
+    const requests = texts.map((echoed) => encodeRequest(["ECHO", echoed]));
+    const cut = 1 + (round % 20);
+    for (const part of [0, 1]) {
+      clients.forEach((client, i) => {
+        const request = requests[i] as Buffer;
+        client.send(part === 0 ? request.subarray(0, cut) : request.subarray(cut));
+      });
+      if (round % 3 === 0) await new Promise((done) => setImmediate(done));
+    }
+    const replies = await Promise.all(clients.map((client) => client.replies(1)));
+    expect(replies).toEqual(texts.map((echoed) => [`$${echoed.length}\r\n${echoed}\r\n`]));
+  }
+});
