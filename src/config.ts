@@ -63,6 +63,12 @@ export const FLUSH_INTERVAL_MS = 500;
 export const FLUSH_BYTES = 4 * MIB;
 export const FLUSH_ENTRIES = 16_384;
 
+/**
+ * Values in uncommitted batches at which those who write are made to wait: where all of them are new keys, and server and writer
+ * share a core, so many take the writer most of a second.
+ */
+export const UNCOMMITTED_ENTRIES_MAX = 2 * FLUSH_ENTRIES;
+
 /** Age of the oldest uncommitted change at which clients that write are made to wait, so that `everysec` holds. */
 export const COMMIT_AGE_MS_MAX = 900;
 

@@ -5,7 +5,14 @@
  */
 import { createHistogram } from "node:perf_hooks";
 import type { Clock } from "../clock.js";
-import { COMMIT_AGE_MS_MAX, FLUSH_BYTES, FLUSH_ENTRIES, FLUSH_INTERVAL_MS, GATHER_TURNS_MAX } from "../config.js";
+import {
+  COMMIT_AGE_MS_MAX,
+  FLUSH_BYTES,
+  FLUSH_ENTRIES,
+  FLUSH_INTERVAL_MS,
+  GATHER_TURNS_MAX,
+  UNCOMMITTED_ENTRIES_MAX,
+} from "../config.js";
 import type { Keyspace } from "./keyspace.js";
 import type { Storage } from "./storage.js";
 
@@ -40,8 +47,9 @@ export class Saver {
   #waiters: Waiter[] = [];
   #slowed: (() => void)[] = [];
   /** Batches that the storage has, with their bytes and when the first change in them was made. */
-  readonly #inFlight: { bytes: number; sinceMs: number }[] = [];
+  readonly #inFlight: { bytes: number; entries: number; sinceMs: number }[] = [];
   #inFlightBytes = 0;
+  #inFlightEntries = 0;
   /** When the oldest change that is in no batch yet was noticed. */
   #dirtySinceMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -95,6 +103,7 @@ export class Saver {
   get isBehind(): boolean {
     if (this.failure !== undefined) return false;
     if (this.bufferBytes > this.bufferBytesMax || this.#isLate) return true;
+    if (this.#inFlightEntries + this.#keyspace.logEntries > UNCOMMITTED_ENTRIES_MAX) return true;
     return this.#keyspace.residency.isStuck;
   }
 
@@ -229,11 +238,13 @@ export class Saver {
     if (this.#inFlight.length > 0 && !this.#isLarge) return;
     const { changes } = this.#keyspace;
     const begunMs = performance.now();
+    const { logEntries: entries } = this.#keyspace;
     const batch = this.#keyspace.takeBatch();
-    const flight = { bytes: batch.words.byteLength, sinceMs: this.#dirtySinceMs ?? begunMs };
+    const flight = { bytes: batch.words.byteLength, entries, sinceMs: this.#dirtySinceMs ?? begunMs };
     this.#dirtySinceMs = undefined;
     this.#inFlight.push(flight);
     this.#inFlightBytes += flight.bytes;
+    this.#inFlightEntries += entries;
     const written = this.#storage.write(batch);
     this.#stalledSince(begunMs);
     written.then(
@@ -241,6 +252,7 @@ export class Saver {
         const committedMs = performance.now();
         this.#inFlight.shift();
         this.#inFlightBytes -= flight.bytes;
+        this.#inFlightEntries -= entries;
         this.#keyspace.committed(batch, memory);
         this.#committed(changes, committedMs - begunMs);
         this.#stalledSince(committedMs);

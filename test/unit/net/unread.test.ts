@@ -422,10 +422,10 @@ describe("the end of a client's side", () => {
   }
 
   test("comes after the replies to all that was sent, also when the chunk before it fills the buffer to the byte", async () => {
-    for (const bytes of [-1, 0, 1, READ_BUFFER_BYTES].map((more) => READ_BUFFER_BYTES + more)) {
+    for (const bytes of [-1, 0, 1, READ_BUFFER_BYTES].map((more) => 2 * READ_BUFFER_BYTES + more)) {
       const socket = await halfOpen();
       // A request whose length has as many digits, so that this one is as long as asked.
-      const around = encodeRequest(["ECHO", "x".repeat(10_000)]).length - 10_000;
+      const around = encodeRequest(["ECHO", "x".repeat(100_000)]).length - 100_000;
       const sent = encodeRequest(["ECHO", "x".repeat(bytes - around)]);
       expect(sent.length).toBe(bytes);
       socket.end(sent);
