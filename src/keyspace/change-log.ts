@@ -194,11 +194,10 @@ export class ChangeLog {
     if ((flags & FLAG.VALUED) === 0) return;
     entries.setFlags(entry, flags & ~(FLAG.VALUED | FLAG.REWRITTEN));
     if ((flags & FLAG.DEAD) !== 0) return;
-    const bitmap = entries.native(entry);
     const id = entries.id(entry);
     this.#header(KIND.measure, id, 3);
-    this.#words[this.#length++] = bitmap?.byteLength ?? entries.byteLength(entry);
-    this.#pushWide(bitmap?.cardinality ?? entries.count(entry));
+    this.#words[this.#length++] = entries.byteLength(entry);
+    this.#pushWide(entries.cardinality(entry));
     if ((flags & FLAG.REWRITTEN) !== 0) this.#value(contents, entry, id);
   }
 

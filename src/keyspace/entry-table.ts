@@ -408,6 +408,7 @@ export class EntryTable {
     const place = this.#freeNatives.pop() ?? this.#natives.length;
     this.#natives[place] = bitmap;
     this.#setWord(e, VALUE_REF, place);
+    this.#setWord(e, COUNT, bitmap.cardinality);
     this.#setByte(e, KIND, VALUE.NATIVE);
   }
 
@@ -416,9 +417,21 @@ export class EntryTable {
     this.#freeNatives.push(place);
   }
 
-  /** Members of a SMALL value; 0 for the other kinds. */
+  /** Members of a SMALL value. */
   count(e: number): number {
     return this.#word(e, COUNT);
+  }
+
+  /** Members of the value, whatever its kind: a native one would have to add up its containers. */
+  cardinality(e: number): number {
+    const count = this.#word(e, COUNT);
+    // Of a native value modulo 2^32, which is how many it can have.
+    return count === 0 ? (this.native(e)?.cardinality ?? 0) : count;
+  }
+
+  /** To be told of each member that a NATIVE value gets (1) or loses (-1). */
+  countMember(e: number, change: 1 | -1): void {
+    this.#setWord(e, COUNT, this.#word(e, COUNT) + change);
   }
 
   /** The array that a SMALL value's members are in, from `smallStart` on. Good until the next change of any entry. */

@@ -242,6 +242,8 @@ export class Keyspace {
       const { byteLength } = bitmap;
       before = bitmap.setBit(offset, bit);
       isLonger = bitmap.byteLength !== byteLength;
+      if (before !== bit) contents.entries.countMember(number, bit === 1 ? 1 : -1);
+      if (isLonger) contents.entries.setByteLength(number, bitmap.byteLength);
     } else {
       before = setSmallBit(contents, number, offset, bit);
       isLonger = lengthen(contents, number, offset);

@@ -48,6 +48,7 @@ function entryOf(id: number, key: string, options: { slot?: number; bytes?: Uint
 
 function put([{ entries }, entry]: At, bytes: Uint8Array): void {
   entries.setNative(entry, Bitmap.fromBytes(bytes));
+  entries.setByteLength(entry, bytes.length);
 }
 
 /** What a value measures that nothing was done to. */

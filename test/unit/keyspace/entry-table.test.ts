@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Arena } from "../../../src/keyspace/arena.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
+import { bitop } from "../../../src/keyspace/bitmap-op.js";
 import { EntryTable, hashOfBytes, hashOfKey, NO_ENTRY, VALUE } from "../../../src/keyspace/entry-table.js";
 
 const SEED = 0x9e3779b9;
@@ -419,3 +420,26 @@ function expectEntry(table: EntryTable, key: string, { e, id, deadline, flags, v
     expect(table.native(e)).toBe(value);
   }
 }
+
+test("a value's cardinality is known for all kinds, up to that of a value whose bits are all 1", () => {
+  const table = new EntryTable(new Arena(), 1);
+  const e = table.add("a");
+  expect(table.cardinality(e)).toBe(0);
+  table.setSmall(e, Uint32Array.of(1, 5, 9));
+  expect(table.cardinality(e)).toBe(3);
+  table.setNative(e, Bitmap.fromMembers(Uint32Array.of(1, 2), 1));
+  table.countMember(e, 1);
+  expect(table.cardinality(e)).toBe(3);
+  for (let i = 0; i < 3; i++) table.countMember(e, -1);
+  table.setNative(e, new Bitmap());
+  expect(table.cardinality(e)).toBe(0);
+  const full = bitop("NOT", [new Bitmap(undefined, 2 ** 29)]);
+  table.setNative(e, full);
+  expect(table.cardinality(e)).toBe(2 ** 32);
+  full.setBit(7, 0);
+  table.countMember(e, -1);
+  expect(table.cardinality(e)).toBe(2 ** 32 - 1);
+  full.setBit(7, 1);
+  table.countMember(e, 1);
+  expect(table.cardinality(e)).toBe(2 ** 32);
+});
