@@ -1,7 +1,10 @@
 // Does memory grow with time? A mix of everything that makes and drops values, for an hour.
 
+import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Connection, encodeCommand } from "../support/connection.mjs";
 import { info } from "../support/info.mjs";
 import { Random } from "../support/random.mjs";
@@ -23,6 +26,15 @@ const flushedDatabase = 9;
 const flushEverySeconds = 10;
 const flushedKeys = 5_000;
 const growthMax = 0.1;
+// Clients that leave in the middle of something: what they send before they do.
+const visitEveryMs = 10;
+const visits = [
+  "PING\r\n",
+  "*3\r\n$3\r\nSET\r\n$7\r\nvisitor\r\n$100000\r\nnot all of it",
+  "KEYS *\r\nPING\r\n",
+  "WAIT 1 0\r\n",
+  "SUBSCRIBE nobody\r\nMULTI\r\nSETBIT visitor 1 1\r\n",
+];
 
 /** @type {import("../storage.mjs").Question} */
 export const leaks = {
@@ -47,6 +59,7 @@ export const leaks = {
       const end = performance.now() + seconds * 1000;
       const requests = await Promise.all([
         fillAndFlush(flushing, end),
+        comeAndGo(server.port, end),
         ...mixing.map((connection, i) => mix(connection, i, end)),
       ]);
       const samples = await sampler.stop();
@@ -177,8 +190,32 @@ async function fillAndFlush(connection, end) {
     const requests = Array.from({ length: step }, (_, i) => ["SETBIT", `flushed:${key + i}`, random.below(ids), 1]);
     await connection.pipeline(requests);
     total += step;
-    if (key + step >= flushedKeys) await connection.call("FLUSHDB");
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    if (key + step >= flushedKeys) {
+      await connection.call("SAVE");
+      await connection.call("FLUSHDB");
+    }
+    await sleep(pauseMs);
+  }
+  return total;
+}
+
+/**
+ * Connects and leaves again and again: by turns in order and by a reset.
+ * @param {number} port
+ * @param {number} end
+ */
+async function comeAndGo(port, end) {
+  let total = 0;
+  for (; performance.now() < end; total++) {
+    const socket = connect({ port, host: "127.0.0.1" });
+    socket.on("error", () => {});
+    await once(socket, "connect");
+    socket.write(/** @type {string} */ (visits[total % visits.length]));
+    await sleep(visitEveryMs);
+    const closed = once(socket, "close");
+    if (total % 2 === 0) socket.destroy();
+    else socket.resetAndDestroy();
+    await closed;
   }
   return total;
 }
