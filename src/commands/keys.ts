@@ -1,6 +1,6 @@
 /** Commands about keys whatever they hold: DEL, EXISTS, KEYS, SCAN, RENAME, COPY, MOVE and the like. */
 
-import { setImmediate } from "node:timers/promises";
+import { setTimeout } from "node:timers/promises";
 import { KEYS_AT_ONCE_MAX, KEYS_SLICE_MS, SCAN_COUNT_MAX } from "../config.js";
 import { CommandError } from "../errors.js";
 import { compileGlob } from "../keyspace/glob.js";
@@ -61,7 +61,8 @@ function keys(client: Client, argv: Argv, reply: Reply): void {
       count += page.length;
       for (const segment of pageReply.take()) if (segment instanceof Uint8Array) found.push(segment);
       if (performance.now() < end) continue;
-      await setImmediate();
+      // Not setImmediate: it would go on at the end of a turn, before the replies that wait there.
+      await setTimeout(0);
       if (!isWanted) return;
       end = performance.now() + KEYS_SLICE_MS;
     }
