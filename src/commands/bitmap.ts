@@ -7,7 +7,7 @@ import type { Reply } from "../resp/reply.js";
 import { bitArg, clampRange, integerArg, offsetArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import { type Command, READ_KEY } from "./command.js";
-import { lookupBitmap, lookupRead } from "./lookup.js";
+import { lookupBit, lookupBitmap, lookupRead } from "./lookup.js";
 
 const BAD_BIT_ARGUMENT = new CommandError("ERR The bit argument must be 1 or 0.");
 const NOT_HAS_ONE_SOURCE = new CommandError("ERR BITOP NOT must be called with a single source key.");
@@ -22,11 +22,7 @@ function setbit(client: Client, argv: Argv, reply: Reply): void {
 /** GETBIT key offset */
 function getbit(client: Client, argv: Argv, reply: Reply): void {
   const offset = offsetArg(argv, 2);
-  const { keyspace, stats } = client.server;
-  const bit = keyspace.getBit(client.database, argv.place(1), offset);
-  if (bit === undefined) stats.keyspaceMisses++;
-  else stats.keyspaceHits++;
-  reply.integer(bit ?? 0);
+  reply.integer(lookupBit(client, argv.place(1), offset) ?? 0);
 }
 
 /** BITCOUNT key [start end [BYTE | BIT]] */

@@ -1,7 +1,8 @@
 /** Looking a key up for reading, with the statistics that go with it. */
 import type { Bitmap } from "../keyspace/bitmap.js";
 import type { Entry } from "../keyspace/entry.js";
-import type { Value } from "../keyspace/value.js";
+import type { KeyBytes } from "../keyspace/key-bytes.js";
+import type { Bit, Value } from "../keyspace/value.js";
 import type { Client } from "./client.js";
 
 /**
@@ -21,9 +22,17 @@ export function lookupBitmap(client: Client, key: string): Bitmap | undefined {
 
 /** The entry of a key of which nothing but its existence or deadline is read: the value need not be in memory. */
 export function lookupEntry(client: Client, key: string): Entry | undefined {
-  const { keyspace, stats } = client.server;
-  const entry = keyspace.lookup(client.database, key);
-  if (entry === undefined) stats.keyspaceMisses++;
+  return counted(client, client.server.keyspace.lookup(client.database, key));
+}
+
+/** One bit of a key; undefined where there is no such key. */
+export function lookupBit(client: Client, key: KeyBytes, offset: number): Bit | undefined {
+  return counted(client, client.server.keyspace.getBit(client.database, key, offset));
+}
+
+/** Counts a hit, or a miss where there is nothing. */
+function counted<T>({ server: { stats } }: Client, found: T | undefined): T | undefined {
+  if (found === undefined) stats.keyspaceMisses++;
   else stats.keyspaceHits++;
-  return entry;
+  return found;
 }

@@ -15,7 +15,6 @@ import { NO_ENTRY, VALUE } from "./entry-table.js";
 import { HASH_MAX } from "./hash.js";
 import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
-import { smallHas } from "./small-set.js";
 import { SmallValue } from "./small-value.js";
 import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredKey } from "./storage.js";
 import type { Bit, Value } from "./value.js";
@@ -142,7 +141,7 @@ export class Keyspace {
     if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
     const bitmap = entries.native(number);
     if (bitmap !== undefined) return bitmap.getBit(offset);
-    return smallHas(entries.smallWords(number), entries.smallStart(number), entries.count(number), offset) ? 1 : 0;
+    return entries.smallHas(number, offset) ? 1 : 0;
   }
 
   /** The entry's value, read from the storage if it is not in memory. Good until the next change. */
@@ -192,7 +191,7 @@ export class Keyspace {
     const number = this.#create(database, key);
     this.#put(database, number, bitmap);
     if (bitmap.byteLength > 0) this.#log.value(database.contents, number);
-    this.#changed(database, key);
+    this.#changed(database, number);
     return new Entry(database, number);
   }
 
@@ -225,7 +224,7 @@ export class Keyspace {
     if (number === NO_ENTRY) return this.create(database, key, bitmap);
     this.#put(database, number, bitmap);
     this.#log.value(database.contents, number);
-    this.#changed(database, key);
+    this.#changed(database, number);
     return new Entry(database, number);
   }
 
@@ -250,8 +249,7 @@ export class Keyspace {
     }
     if (before !== bit || isLonger) {
       this.#log.bit(contents, number, offset, bit);
-      this.changes++;
-      if (!this.watches.isEmpty) this.watches.touch(database.number, keyString(key));
+      this.#changed(database, number);
     }
     return before;
   }
@@ -267,19 +265,18 @@ export class Keyspace {
   #delete(database: Database, number: number): void {
     const { contents } = database;
     const { entries } = contents;
-    const key = entries.key(number);
     contents.created.delete(number);
     contents.count(-1, entries.deadline(number) === NO_DEADLINE ? 0 : -1);
     entries.native(number)?.dispose();
     bury(contents, number);
     this.#log.delete(contents, number);
-    this.#changed(database, key);
+    this.#changed(database, number);
   }
 
   /** Gives a key a deadline in wall-clock milliseconds, or takes it (NO_DEADLINE). */
   setDeadline({ database, number }: Entry, deadline: number): void {
     this.#setDeadline(database, number, deadline);
-    this.#changed(database, database.contents.entries.key(number));
+    this.#changed(database, number);
   }
 
   #setDeadline({ contents }: Database, number: number, deadline: number): void {
@@ -298,7 +295,6 @@ export class Keyspace {
   /** RENAME and MOVE: gives an entry another name, in a database where that name must not exist. */
   rename({ database: from, number: old }: Entry, to: Database, key: string): void {
     const source = from.contents;
-    const oldKey = source.entries.key(old);
     const deadline = source.entries.deadline(old);
     const volatileKeys = deadline === NO_DEADLINE ? 0 : 1;
     source.created.delete(old);
@@ -310,8 +306,8 @@ export class Keyspace {
     this.#moveValue(source, old, target, number);
     this.#log.vacate(source, old);
     this.#log.rekey(target, number);
-    this.watches.touch(from.number, oldKey);
-    this.#changed(to, key);
+    this.#touch(from, old);
+    this.#changed(to, number);
   }
 
   #moveValue(source: Contents, old: number, target: Contents, number: number): void {
@@ -362,9 +358,14 @@ export class Keyspace {
     this.changes++;
   }
 
-  #changed(database: Database, key: string): void {
+  #changed(database: Database, number: number): void {
     this.changes++;
-    this.watches.touch(database.number, key);
+    this.#touch(database, number);
+  }
+
+  /** Tells who watches the entry's key; an entry that is a tombstone by now has it still. */
+  #touch(database: Database, number: number): void {
+    if (!this.watches.isEmpty) this.watches.touch(database.number, database.contents.entries.key(number));
   }
 
   // --- expiring: the only place where a key dies of its deadline

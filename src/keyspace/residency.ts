@@ -256,8 +256,7 @@ function forget({ entries }: Contents, number: number): void {
 
 function demote({ entries }: Contents, number: number): void {
   const bitmap = entries.native(number);
-  if (bitmap === undefined || bitmap.cardinality > DEMOTE_MEMBERS_MAX) return;
-  entries.setByteLength(number, bitmap.byteLength);
+  if (bitmap === undefined || entries.cardinality(number) > DEMOTE_MEMBERS_MAX) return;
   entries.setSmall(number, bitmap.members);
   bitmap.dispose();
 }

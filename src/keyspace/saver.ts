@@ -46,7 +46,7 @@ export class Saver {
   readonly #failing = new Set<(reason: Error) => void>();
   #waiters: Waiter[] = [];
   #slowed: (() => void)[] = [];
-  /** Batches that the storage has, with their bytes and when the first change in them was made. */
+  /** Batches that the storage has, with their bytes, how many values they name, and when the first change in them was made. */
   readonly #inFlight: { bytes: number; entries: number; sinceMs: number }[] = [];
   #inFlightBytes = 0;
   #inFlightEntries = 0;
@@ -109,7 +109,7 @@ export class Saver {
 
   /** To be called after commands have run: sees to it that what they changed is flushed in time. Cheap. */
   noticeChanges(): void {
-    this.#isLate = this.oldestChangeMs > COMMIT_AGE_MS_MAX;
+    this.#lookAtAge();
     if (this.#keyspace.residency.isStuck && !this.#isSettling) this.#settleSoon();
     if (!this.#keyspace.isDirty) return;
     if (this.#isLarge) this.#schedule();
@@ -236,9 +236,8 @@ export class Saver {
     if (!this.#keyspace.isDirty) return;
     // Whoever ends the commit under way begins the next.
     if (this.#inFlight.length > 0 && !this.#isLarge) return;
-    const { changes } = this.#keyspace;
+    const { changes, logEntries: entries } = this.#keyspace;
     const begunMs = performance.now();
-    const { logEntries: entries } = this.#keyspace;
     const batch = this.#keyspace.takeBatch();
     const flight = { bytes: batch.words.byteLength, entries, sinceMs: this.#dirtySinceMs ?? begunMs };
     this.#dirtySinceMs = undefined;
@@ -282,8 +281,13 @@ export class Saver {
   }
 
   #resumeSlowedIfCaughtUp(): void {
-    this.#isLate = this.oldestChangeMs > COMMIT_AGE_MS_MAX;
+    this.#lookAtAge();
     if (!this.isBehind) this.#resumeSlowed();
+  }
+
+  /** Not at each question whether it is behind, which is asked after every change: reading the clock would be 4 % of a SETBIT. */
+  #lookAtAge(): void {
+    this.#isLate = this.oldestChangeMs > COMMIT_AGE_MS_MAX;
   }
 
   #resumeSlowed(): void {

@@ -189,13 +189,11 @@ export class Reply {
   /** Hands over what has been written, behind the segments there are, and begins anew. */
   take(segments: Segment[] = []): Segment[] {
     let from = 0;
-    if (this.#streams.length > 0) {
-      for (const { position, slices } of this.#streams) {
-        segments.push(this.#copy(from, position), { slices });
-        from = position;
-      }
-      this.#streams = [];
+    for (const { position, slices } of this.#streams) {
+      segments.push(this.#copy(from, position), { slices });
+      from = position;
     }
+    if (this.#streams.length > 0) this.#streams = [];
     if (this.#size > from) segments.push(this.#copy(from, this.#size));
     this.#size = 0;
     if (this.#scratch.length > SCRATCH_BYTES) this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);

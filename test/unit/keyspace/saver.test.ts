@@ -1,7 +1,13 @@
 /** Saving: who waits for which commit, what waits when commits are late, and what happens while the storage can't write. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { ManualClock } from "../../../src/clock.js";
-import { COMMIT_AGE_MS_MAX, FLUSH_BYTES, FLUSH_ENTRIES, FLUSH_INTERVAL_MS } from "../../../src/config.js";
+import {
+  COMMIT_AGE_MS_MAX,
+  FLUSH_BYTES,
+  FLUSH_ENTRIES,
+  FLUSH_INTERVAL_MS,
+  UNCOMMITTED_ENTRIES_MAX,
+} from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
 import type { Database } from "../../../src/keyspace/database.js";
@@ -346,6 +352,21 @@ describe("those who write wait", () => {
     await commit(0);
     expect(saver.isBehind).toBe(false);
     expect(await stateOf(caughtUp)).toBe("done");
+  });
+
+  test("while more values are uncommitted than the storage takes in most of a second, in flight or not", async () => {
+    const { saver, change, commit } = setUp();
+    for (let i = 0; i < FLUSH_ENTRIES; i++) change(`first:${i}`);
+    saver.noticeChanges();
+    await turns();
+    for (let i = 0; i < UNCOMMITTED_ENTRIES_MAX - FLUSH_ENTRIES; i++) change(`second:${i}`);
+    expect(saver.isBehind).toBe(false);
+    change("one more");
+    expect(saver.isBehind).toBe(true);
+    const caughtUp = saver.caughtUp();
+    expect(await stateOf(caughtUp)).toBe("waits");
+    await commit(0);
+    expect([saver.isBehind, await stateOf(caughtUp)]).toEqual([false, "done"]);
   });
 
   test("until it is below the bound, not only until the next commit", async () => {
