@@ -98,7 +98,7 @@ export const SMALL_MEMBERS_MAX = 256;
 export const NATIVE_OBJECT_BYTES = 400;
 
 /** What a server's process may take beside `maxmemory` before it keeps less: code, JavaScript, page caches, holes in the heap. */
-export const MEMORY_BESIDE_BYTES = 90 * MIB;
+export const MEMORY_BESIDE_BYTES = 125 * MIB;
 
 /** Heap that a byte of a native value takes where values come and go: glibc before 2.38 cannot use again all that was freed. */
 export const NATIVE_HEAP_FACTOR = 1.5;
@@ -162,6 +162,9 @@ export const GARBAGE_SLICE_ROWS = 64;
 
 /** Memory for young JavaScript objects of the writer thread, in MiB. */
 export const WRITER_YOUNG_MIB = 8;
+
+/** Bytes of large buffers that may be out of use before the collector is called for them. */
+export const PASSING_BYTES_MAX = 4 * MIB;
 
 /** The writer thread's niceness: on one core it gets about a quarter of what the server's thread gets. */
 export const WRITER_NICENESS = 5;

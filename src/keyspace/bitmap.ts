@@ -6,6 +6,7 @@
  */
 import roaring from "roaring";
 import { REPLY_SLICE_BYTES } from "../config.js";
+import { passingBuffer } from "../passing-buffer.js";
 import type { Bit, Value } from "./value.js";
 
 const { RoaringBitmap32 } = roaring;
@@ -229,7 +230,8 @@ function portableFromBytes(bytes: Uint8Array): Buffer {
     blocks.push({ key: start / CONTAINER_BYTES, block, members });
     dataBytes += members <= ARRAY_CONTAINER_MEMBERS_MAX ? members * 2 : CONTAINER_BYTES;
   }
-  const out = Buffer.alloc(HEADER_BYTES + blocks.length * DESCRIPTOR_BYTES + dataBytes);
+  const outBytes = HEADER_BYTES + blocks.length * DESCRIPTOR_BYTES + dataBytes;
+  const out = passingBuffer(outBytes).subarray(0, outBytes);
   out.writeUInt32LE(COOKIE_NO_RUNS, 0);
   out.writeUInt32LE(blocks.length, 4);
   let descriptor = HEADER_BYTES;
@@ -271,5 +273,6 @@ function writeArray(out: Buffer, start: number, block: Uint8Array): number {
 
 function writeBitset(out: Buffer, start: number, block: Uint8Array): number {
   for (let i = 0; i < block.length; i++) out[start + i] = REVERSED[block[i] as number] as number;
+  out.fill(0, start + block.length, start + CONTAINER_BYTES);
   return start + CONTAINER_BYTES;
 }

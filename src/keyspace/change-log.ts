@@ -6,6 +6,7 @@
  * A record is `kind | detail << 8 | id's upper 16 bits << 16`, the id's lower 32 bits, then what its kind needs.
  */
 import { MIB } from "../config.js";
+import { passingBuffer } from "../passing-buffer.js";
 import { type Contents, FLAG } from "./contents.js";
 import { VALUE } from "./entry-table.js";
 import { portableSizeOfSmall, writePortableOfSmall } from "./small-set.js";
@@ -29,8 +30,10 @@ export const ID_MAX = 2 ** 47 - 1;
 
 const WORD_BYTES = 4;
 const INITIAL_WORDS = 16 * 1024;
-/** A batch of more memory is given to the collector. */
-const SPARE_BYTES_MAX = 16 * MIB;
+/** A record of how long a value is, and of its bits. */
+const MEASURE_WORDS = 5;
+/** The memory of a batch of more is given to the collector. */
+const SPARE_BYTES_MAX = 8 * MIB;
 
 /** A part of history that is committed as one. */
 export interface Batch {
@@ -149,6 +152,7 @@ export class ChangeLog {
 
   /** Closes the batch and opens the next. The buffer is the caller's. */
   take(): Batch {
+    this.#reserve(this.#valued.length * MEASURE_WORDS + wordsFor(this.#valueBytes));
     this.#valued.forEach((entry, i) => {
       const contents = this.#valuedIn[i] as Contents;
       if (!contents.dropped) this.#finish(contents, entry);
@@ -165,8 +169,8 @@ export class ChangeLog {
   }
 
   /** Takes back the memory of a batch that is done with. */
-  reuse({ buffer }: Uint32Array): void {
-    if (buffer.byteLength > SPARE_BYTES_MAX || !(buffer instanceof ArrayBuffer)) return;
+  reuse({ buffer, byteLength }: Uint32Array): void {
+    if (byteLength > SPARE_BYTES_MAX || !(buffer instanceof ArrayBuffer)) return;
     if (buffer.byteLength > (this.#spare?.byteLength ?? 0)) this.#spare = new Uint32Array(buffer);
   }
 
@@ -195,7 +199,7 @@ export class ChangeLog {
     entries.setFlags(entry, flags & ~(FLAG.VALUED | FLAG.REWRITTEN));
     if ((flags & FLAG.DEAD) !== 0) return;
     const id = entries.id(entry);
-    this.#header(KIND.measure, id, 3);
+    this.#header(KIND.measure, id, MEASURE_WORDS - 2);
     this.#words[this.#length++] = entries.byteLength(entry);
     this.#pushWide(entries.cardinality(entry));
     if ((flags & FLAG.REWRITTEN) !== 0) this.#value(contents, entry, id);
@@ -226,7 +230,7 @@ export class ChangeLog {
 
   /** Begins a record and makes room for `words` more. */
   #header(kind: number, id: number, words: number, detail = 0): void {
-    if (this.#length + words + 2 > this.#words.length) this.#grow(words + 2);
+    this.#reserve(words + 2);
     this.#words[this.#length++] = kind | (detail << 8) | (Math.floor(id / 2 ** 32) << 16);
     this.#words[this.#length++] = id % 2 ** 32;
   }
@@ -236,8 +240,13 @@ export class ChangeLog {
     this.#words[this.#length++] = value % 2 ** 32;
   }
 
+  #reserve(words: number): void {
+    if (this.#length + words > this.#words.length) this.#grow(words);
+  }
+
   #grow(words: number): void {
-    const grown = new Uint32Array(Math.max(this.#words.length * 2, this.#length + words));
+    const { buffer } = passingBuffer(Math.max(this.#words.length * 2, this.#length + words) * WORD_BYTES);
+    const grown = new Uint32Array(buffer);
     grown.set(this.#words.subarray(0, this.#length));
     this.#words = grown;
   }

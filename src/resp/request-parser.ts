@@ -13,6 +13,7 @@ import {
   UNAUTHENTICATED_BULK_BYTES_MAX,
 } from "../config.js";
 import { ProtocolError } from "../errors.js";
+import { passingBuffer } from "../passing-buffer.js";
 import { Argv, decimal } from "./argv.js";
 import { splitInline } from "./inline.js";
 
@@ -57,7 +58,10 @@ const UNKNOWN = -1;
  */
 const OWN_BYTES_MIN = 64;
 
-/** A buffer this many times larger than what it holds is changed for a smaller one. */
+/** Smaller buffers come from Node's pool. */
+const PASSING_BYTES_MIN = 4096;
+
+/** A buffer in which this many times more was written than it holds is changed for a smaller one. */
 const OWN_SLACK_FACTOR = 4;
 
 const EMPTY = Buffer.alloc(0);
@@ -254,7 +258,7 @@ export class RequestParser {
       return;
     }
     if (held > this.limits.bufferBytesMax) this.#fail("query buffer limit exceeded");
-    const isSlack = this.#buffer.length > OWN_BYTES_MIN && this.#buffer.length > held * OWN_SLACK_FACTOR;
+    const isSlack = this.#end > OWN_BYTES_MIN && this.#end > held * OWN_SLACK_FACTOR;
     if (!this.#isOwn || isSlack) this.#move(Math.max(held * 2, OWN_BYTES_MIN));
   }
 
@@ -278,7 +282,7 @@ export class RequestParser {
 
   /** Changes to a new buffer of our own. */
   #move(capacityBytes: number): void {
-    this.#shift(Buffer.allocUnsafe(capacityBytes));
+    this.#shift(capacityBytes < PASSING_BYTES_MIN ? Buffer.allocUnsafe(capacityBytes) : passingBuffer(capacityBytes));
     this.#isOwn = true;
   }
 

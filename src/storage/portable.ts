@@ -3,6 +3,8 @@
  * Cutting copies containers as they are and never unpacks one. (RoaringFormatSpec, "General layout".)
  */
 
+import { passing } from "../passing-buffer.js";
+
 const COOKIE_NO_RUNS = 12346;
 const COOKIE_RUNS = 12347;
 /** With runs, a set has container offsets only from this many containers on. */
@@ -93,7 +95,9 @@ function pieceOf(containers: readonly Container[]): Piece {
   const descriptors = hasRuns ? flags + ((count + 7) >>> 3) : flags;
   const offsets = descriptors + count * 4;
   let at = offsets + (hasOffsets ? count * 4 : 0);
-  const portable = new Uint8Array(containers.reduce((sum, { data }) => sum + data.length, at));
+  const bytes = containers.reduce((sum, { data }) => sum + data.length, at);
+  passing(bytes);
+  const portable = new Uint8Array(bytes);
   const view = new DataView(portable.buffer);
   if (hasRuns) {
     view.setUint32(0, COOKIE_RUNS | ((count - 1) << 16), true);

@@ -11,6 +11,7 @@ import { CHUNK_BYTES_MAX } from "../config.js";
 import { DamagedError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
 import { portableSizeOfSmall, writePortableOfSmall } from "../keyspace/small-set.js";
+import { passing } from "../passing-buffer.js";
 import { cutPortable } from "./portable.js";
 import type { Connection } from "./schema.js";
 
@@ -299,6 +300,7 @@ function reading<T>(id: number, read: () => T): T {
 }
 
 function openSet(id: number, number: number, sum: number, portable: Buffer): RoaringSet {
+  passing(portable.length);
   if (checksum(id, number, portable) !== sum) throw new DamagedError(id, `chunk ${number} is not what was written`);
   return RoaringBitmap32.deserialize(portable, "portable");
 }

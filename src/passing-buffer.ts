@@ -1,0 +1,43 @@
+/**
+ * Buffers that are large and soon out of use: unfinished requests, encoded values, rows that were read. V8 lets them pile up, since
+ * it counts the small objects that stand for them and not their memory; and the heap of the C library, if it comes from there, keeps
+ * holes of their size. Both are kept small here, since memory is for bitmaps.
+ */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { MIB, PASSING_BYTES_MAX } from "./config.js";
+
+/** From this size on a buffer gets memory of its own from the system, which takes it back whole. */
+const OWN_MEMORY_BYTES_MIN = MIB;
+/** So large must it be for that: glibc never serves more than 32 MiB from its heap. What is not written to takes no memory. */
+const OWN_MEMORY_BYTES = 33 * MIB;
+
+type Collect = (options: { type: "minor" }) => void;
+
+/** Bytes of passing buffers of this thread since its young objects were last collected. */
+let passingBytes = 0;
+let collect: Collect | undefined;
+
+/** A buffer of at least `bytes`, with whatever was there before in it. */
+export function passingBuffer(bytes: number): Buffer<ArrayBuffer> {
+  passing(bytes);
+  return Buffer.allocUnsafeSlow(bytes < OWN_MEMORY_BYTES_MIN ? bytes : Math.max(bytes, OWN_MEMORY_BYTES));
+}
+
+/** Notes that somebody else makes or has made such a buffer. Those that were made before may be collected. */
+export function passing(bytes: number): void {
+  if (passingBytes > PASSING_BYTES_MAX) {
+    passingBytes = 0;
+    collect ??= minorCollection();
+    collect({ type: "minor" });
+  }
+  passingBytes += bytes;
+}
+
+/** V8 shows its collector to contexts that are made while the flag is set. */
+function minorCollection(): Collect {
+  setFlagsFromString("--expose-gc");
+  const gc = runInNewContext("gc");
+  setFlagsFromString("--no-expose-gc");
+  return gc;
+}

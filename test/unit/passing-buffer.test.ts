@@ -1,0 +1,44 @@
+/** Memory of large buffers that are out of use does not pile up. */
+import { expect, test } from "vitest";
+import { KIB, MIB, PASSING_BYTES_MAX } from "../../src/config.js";
+import { passing, passingBuffer } from "../../src/passing-buffer.js";
+
+/** Most memory behind buffers while `make` is called so many times, beyond what there was before. */
+function mostMemory(times: number, make: () => Uint8Array): number {
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  let last = 0;
+  for (let i = 0; i < times; i++) {
+    last += make().length;
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  expect(last).toBeGreaterThan(0);
+  return most;
+}
+
+test("as many bytes as are asked for, or more", () => {
+  for (const bytes of [0, 1, 100 * KIB, MIB - 1, MIB, 40 * MIB]) {
+    expect(passingBuffer(bytes).length).toBeGreaterThanOrEqual(bytes);
+  }
+});
+
+test("those out of use are collected after a few megabytes", () => {
+  expect(mostMemory(1000, () => passingBuffer(100 * KIB))).toBeLessThan(4 * PASSING_BYTES_MAX);
+});
+
+test("also those that somebody else made", () => {
+  const make = () => {
+    const made = new Uint8Array(100 * KIB);
+    passing(made.length);
+    return made;
+  };
+  expect(mostMemory(1000, make)).toBeLessThan(4 * PASSING_BYTES_MAX);
+});
+
+test("of a large one only what is written to takes memory", () => {
+  const before = process.memoryUsage.rss();
+  const buffers = Array.from({ length: 20 }, () => passingBuffer(MIB));
+  for (const buffer of buffers) buffer.fill(1, 0, MIB);
+  expect(process.memoryUsage.rss() - before).toBeLessThan(20 * 3 * MIB);
+  expect(buffers).toHaveLength(20);
+});
