@@ -91,8 +91,11 @@ export const BACKLOG_BUDGET_MS = 4;
 /** Rows one step of active expiry reads. */
 export const EXPIRE_BATCH_ROWS = 64;
 
-/** Values of up to so many members are kept as a sorted array: as small as a native set of them, and no object. */
-export const SMALL_MEMBERS_MAX = 256;
+/**
+ * Values of up to so many members are kept as a sorted array, which is no object and half as fast again. It is as small as a native set
+ * of them where these are spread over a million ids; over more it is smaller, over fewer up to twice as large.
+ */
+export const SMALL_MEMBERS_MAX = 1024;
 
 /** What a native value takes beside what Roaring's allocator counts: its JavaScript object, and its handle, in bytes. */
 export const NATIVE_OBJECT_BYTES = 400;

@@ -63,6 +63,7 @@ class PacedConnection {
       this.#first = 0;
     }
     unanswered--;
+    if (now < countedFrom) return;
     latencies.record(tookMs * 1000);
     if (tookMs <= maxMs) return;
     maxMs = tookMs;
@@ -82,6 +83,7 @@ function fail(message) {
 const connections = Array.from({ length: job.connections }, (_, index) => new PacedConnection(index));
 await Promise.all(connections.map((connection) => connection.connected()));
 const startedAt = performance.now();
+const countedFrom = startedAt + (job.warmupSeconds ?? 0) * 1000;
 const batchesPerMs = job.perSecond / job.pipeline / 1000;
 let sent = 0;
 let next = 0;
@@ -90,7 +92,7 @@ let lastTick = startedAt;
 function tick() {
   const now = performance.now();
   const lateMs = now - lastTick - 1;
-  if (lateMs > ownPauseMsMax) ownPauseMsMax = lateMs;
+  if (lateMs > ownPauseMsMax && now > countedFrom) ownPauseMsMax = lateMs;
   // What this process slept through is not made up for: it would come in one lump.
   if (lateMs > 5) sent = Math.floor((now - startedAt) * batchesPerMs);
   lastTick = now;
@@ -115,8 +117,8 @@ async function finish() {
   const result = {
     latencies: latencies.toJSON(),
     maxMs,
-    maxAtSeconds: (maxAt - startedAt) / 1000,
-    perSecond: (latencies.total * job.pipeline * 1000) / (stoppedAt - startedAt),
+    maxAtSeconds: (maxAt - countedFrom) / 1000,
+    perSecond: (latencies.total * job.pipeline * 1000) / (stoppedAt - countedFrom),
     ownPauseMsMax,
   };
   process.stdout.write(JSON.stringify(result), () => process.exit(0));

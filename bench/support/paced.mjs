@@ -18,6 +18,7 @@ import { milliseconds, shortNumber } from "./table.mjs";
  * @property {number} connections
  * @property {number} pipeline
  * @property {number} perSecond requests
+ * @property {number} [warmupSeconds] at the beginning, of which nothing is told
  * @property {number} seed
  * @property {number} secondsMax after which it ends by itself
  */
@@ -26,7 +27,7 @@ import { milliseconds, shortNumber } from "./table.mjs";
  * @typedef {object} PacedResult
  * @property {Histogram} latencies of batches, from their sending to their last reply, in microseconds
  * @property {number} maxMs
- * @property {number} maxAtSeconds when it was, from the start
+ * @property {number} maxAtSeconds when it was, from the end of the warm-up
  * @property {number} perSecond requests that were answered
  * @property {import("./core-watch.mjs").CoreUse | undefined} core the server's, meanwhile
  * @property {number} ownPauseMsMax the longest time the client itself was late: so much of the latency may be its own
