@@ -3,7 +3,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Connection, encodeCommand, setBits } from "../support/connection.mjs";
-import { info } from "../support/info.mjs";
+import { info, settled, waitFor } from "../support/info.mjs";
 import { runLoad } from "../support/load.mjs";
 import { Paced, toldLatencies } from "../support/paced.mjs";
 import { Random } from "../support/random.mjs";
@@ -67,8 +67,9 @@ async function measure(keys, load, seconds) {
   const connection = await Connection.open(server.port);
   try {
     await load(connection, keys);
-    // Loading is over when the file is in order: what is asked is what hot keys cost.
-    await sleep(4_000);
+    // Loading is over when the file is in order, and the writer's thread has nothing to collect any more.
+    await waitFor(connection, settled, 300);
+    await sleep(8_000);
     const workload = /** @type {const} */ ({ kind: "GETBIT", keys, ids });
     const most = await runLoad({
       port: server.port,

@@ -6,7 +6,6 @@
  * A record is `kind | detail << 8 | id's upper 16 bits << 16`, the id's lower 32 bits, then what its kind needs.
  */
 import { MIB } from "../config.js";
-import { passingBuffer } from "../passing-buffer.js";
 import { type Contents, FLAG } from "./contents.js";
 import { VALUE } from "./entry-table.js";
 import { portableSizeOfSmall, writePortableOfSmall } from "./small-set.js";
@@ -245,8 +244,7 @@ export class ChangeLog {
   }
 
   #grow(words: number): void {
-    const { buffer } = passingBuffer(Math.max(this.#words.length * 2, this.#length + words) * WORD_BYTES);
-    const grown = new Uint32Array(buffer);
+    const grown = new Uint32Array(Math.max(this.#words.length * 2, this.#length + words));
     grown.set(this.#words.subarray(0, this.#length));
     this.#words = grown;
   }
