@@ -119,6 +119,8 @@ export const IDLE_BATCH_ENTRIES = 64;
 /** Keys of a database up to which KEYS answers at once; of a larger one it reads for so many milliseconds at a time. */
 export const KEYS_AT_ONCE_MAX = 10_000;
 export const KEYS_SLICE_MS = 2;
+/** What it has found it puts aside in pieces of so many bytes: a buffer for each few keys would keep the collector at work. */
+export const KEYS_PIECE_BYTES = 32 * KIB;
 
 /** Most keys one SCAN call looks at, whatever COUNT says, so that one call cannot keep the others waiting: some 1 ms. */
 export const SCAN_COUNT_MAX = 250;

@@ -1,7 +1,7 @@
 /** Commands about keys whatever they hold: DEL, EXISTS, KEYS, SCAN, RENAME, COPY, MOVE and the like. */
 
 import { setTimeout } from "node:timers/promises";
-import { KEYS_AT_ONCE_MAX, KEYS_SLICE_MS, SCAN_COUNT_MAX } from "../config.js";
+import { KEYS_AT_ONCE_MAX, KEYS_PIECE_BYTES, KEYS_SLICE_MS, SCAN_COUNT_MAX } from "../config.js";
 import { CommandError } from "../errors.js";
 import { compileGlob } from "../keyspace/glob.js";
 import type { Argv } from "../resp/argv.js";
@@ -52,6 +52,9 @@ function keys(client: Client, argv: Argv, reply: Reply): void {
   }
   const pageReply = new Reply();
   const found: Uint8Array[] = [];
+  const takeFound = () => {
+    for (const segment of pageReply.take()) if (segment instanceof Uint8Array) found.push(segment);
+  };
   let count = 0;
   let isWanted = true;
   const collect = async () => {
@@ -59,13 +62,14 @@ function keys(client: Client, argv: Argv, reply: Reply): void {
     for (const page of keyspace.keyPages(client.database, matches)) {
       for (const key of page) pageReply.bulk(key);
       count += page.length;
-      for (const segment of pageReply.take()) if (segment instanceof Uint8Array) found.push(segment);
+      if (pageReply.size >= KEYS_PIECE_BYTES) takeFound();
       if (performance.now() < end) continue;
       // Not setImmediate: it would go on at the end of a turn, before the replies that wait there.
       await setTimeout(0);
       if (!isWanted) return;
       end = performance.now() + KEYS_SLICE_MS;
     }
+    takeFound();
   };
   client.pending = {
     until: collect(),
