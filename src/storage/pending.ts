@@ -4,6 +4,7 @@
  */
 import { StartError } from "../errors.js";
 import type { Bit } from "../keyspace/value.js";
+import { passing } from "../passing-buffer.js";
 import type { Connection } from "./schema.js";
 import { checksum } from "./values.js";
 
@@ -260,6 +261,7 @@ export function isLogRow({ batch, words, checksum: sum }: LogRow): boolean {
 }
 
 function* partsOf(words: Uint8Array): Generator<LogPart, void> {
+  passing(words.length);
   // A blob may begin anywhere: words need their alignment.
   const aligned = new Uint32Array(words.length / Uint32Array.BYTES_PER_ELEMENT);
   new Uint8Array(aligned.buffer).set(words);
