@@ -21,7 +21,7 @@ let collect: Collect | undefined;
 /** A buffer of at least `bytes`, with whatever was there before in it. */
 export function passingBuffer(bytes: number): Buffer<ArrayBuffer> {
   passing(bytes);
-  return Buffer.allocUnsafeSlow(bytes < OWN_MEMORY_BYTES_MIN ? bytes : Math.max(bytes, OWN_MEMORY_BYTES));
+  return Buffer.allocUnsafe(bytes < OWN_MEMORY_BYTES_MIN ? bytes : Math.max(bytes, OWN_MEMORY_BYTES));
 }
 
 /** Notes that somebody else makes or has made such a buffer. Those that were made before may be collected. */

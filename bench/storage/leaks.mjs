@@ -65,8 +65,8 @@ export const leaks = {
       const samples = await sampler.stop();
       const fields = await info(watching, "memory", "stats", "persistence");
       const total = requests.reduce((sum, count) => sum + count, 0);
-      const early = medianNear(samples, 0.1, 0.05);
-      const late = medianNear(samples, 0.95, 0.05);
+      const early = medianNear(samples, 0.1, 0.02);
+      const late = medianNear(samples, 0.975, 0.025);
       if (svg !== undefined) {
         mkdirSync(svg, { recursive: true });
         const points = samples.map(({ seconds: x, value }) => ({ x: x / 60, y: value / 1e6 }));

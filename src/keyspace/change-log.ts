@@ -31,8 +31,8 @@ const WORD_BYTES = 4;
 const INITIAL_WORDS = 16 * 1024;
 /** A record of how long a value is, and of its bits. */
 const MEASURE_WORDS = 5;
-/** The memory of a batch of more is given to the collector. */
-const SPARE_BYTES_MAX = 8 * MIB;
+/** A batch of more memory is given to the collector. */
+const SPARE_BYTES_MAX = 16 * MIB;
 
 /** A part of history that is committed as one. */
 export interface Batch {
@@ -168,8 +168,8 @@ export class ChangeLog {
   }
 
   /** Takes back the memory of a batch that is done with. */
-  reuse({ buffer, byteLength }: Uint32Array): void {
-    if (byteLength > SPARE_BYTES_MAX || !(buffer instanceof ArrayBuffer)) return;
+  reuse({ buffer }: Uint32Array): void {
+    if (buffer.byteLength > SPARE_BYTES_MAX || !(buffer instanceof ArrayBuffer)) return;
     if (buffer.byteLength > (this.#spare?.byteLength ?? 0)) this.#spare = new Uint32Array(buffer);
   }
 

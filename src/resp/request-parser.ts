@@ -58,9 +58,6 @@ const UNKNOWN = -1;
  */
 const OWN_BYTES_MIN = 64;
 
-/** Smaller buffers come from Node's pool. */
-const PASSING_BYTES_MIN = 4096;
-
 /** A buffer in which this many times more was written than it holds is changed for a smaller one. */
 const OWN_SLACK_FACTOR = 4;
 
@@ -282,7 +279,7 @@ export class RequestParser {
 
   /** Changes to a new buffer of our own. */
   #move(capacityBytes: number): void {
-    this.#shift(capacityBytes < PASSING_BYTES_MIN ? Buffer.allocUnsafe(capacityBytes) : passingBuffer(capacityBytes));
+    this.#shift(passingBuffer(capacityBytes));
     this.#isOwn = true;
   }
 

@@ -36,6 +36,7 @@ export interface Piece {
  */
 export function cutPortable(portable: Uint8Array, bytesMax: number): Piece[] {
   if (portable.length <= bytesMax) return [{ first: 0, portable }];
+  passing(portable.length);
   const containers = readContainers(portable);
   // As few as leave room for a container more in each, so that the last need not take what the others have no room for.
   const bytesAimed = Math.max(bytesMax - BITSET_BYTES, bytesMax / 2);
@@ -95,9 +96,7 @@ function pieceOf(containers: readonly Container[]): Piece {
   const descriptors = hasRuns ? flags + ((count + 7) >>> 3) : flags;
   const offsets = descriptors + count * 4;
   let at = offsets + (hasOffsets ? count * 4 : 0);
-  const bytes = containers.reduce((sum, { data }) => sum + data.length, at);
-  passing(bytes);
-  const portable = new Uint8Array(bytes);
+  const portable = new Uint8Array(containers.reduce((sum, { data }) => sum + data.length, at));
   const view = new DataView(portable.buffer);
   if (hasRuns) {
     view.setUint32(0, COOKIE_RUNS | ((count - 1) << 16), true);
