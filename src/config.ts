@@ -143,7 +143,7 @@ export const DELTAS_MAX = 1024;
 
 /** Size of the file's log, and number of keys in it, at which its bits are brought home. A start after a crash reads so much. */
 export const LOG_BYTES_MAX = 16 * MIB;
-export const LOG_ROWS_MAX = 200_000;
+export const LOG_ROWS_MAX = 100_000;
 
 /**
  * Names of keys that are gathered before they go into the index of all, and how many go there at a time. So many are some 6 MB, which
@@ -160,6 +160,16 @@ export const FOLD_SLICE_MS = 10;
 
 /** While that work is late it gets, after each flush, one part in so many of the time that the flush took. */
 export const LATE_SHARE = 2;
+
+/**
+ * The log is late when it is twice as large as it should be. Each further eighth of that makes the batches half as large, so that those
+ * who write wait, and doubles the share of the work: it may grow to some three times of what it should be, whatever the load.
+ */
+export const PRESSURE_STEPS = 8;
+export const PRESSURE_MAX = 2 ** PRESSURE_STEPS;
+
+/** So long may a flush wait for it then, in milliseconds, and those with it whose commit is waited for. */
+export const CATCH_UP_MS_MAX = 100;
 
 /** Values up to this many bytes are deleted with their key, larger ones a slice of so many rows at a time. */
 export const GARBAGE_SYNC_BYTES_MAX = 64 * KIB;

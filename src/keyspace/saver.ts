@@ -17,6 +17,8 @@ import type { Keyspace } from "./keyspace.js";
 import type { Storage } from "./storage.js";
 
 const NS_PER_MS = 1e6;
+/** Bytes of uncommitted changes at which those who write wait while the storage is behind; divided by how far it is. */
+const UNCOMMITTED_BYTES_PRESSED = 2 * FLUSH_BYTES;
 
 /** Somebody who waits until `keyspace.changes` as of his call are committed. */
 interface Waiter {
@@ -103,7 +105,9 @@ export class Saver {
   get isBehind(): boolean {
     if (this.failure !== undefined) return false;
     if (this.bufferBytes > this.bufferBytesMax || this.#isLate) return true;
-    if (this.#inFlightEntries + this.#keyspace.logEntries > UNCOMMITTED_ENTRIES_MAX) return true;
+    const { pressure } = this.#storage;
+    if ((this.#inFlightEntries + this.#keyspace.logEntries) * pressure > UNCOMMITTED_ENTRIES_MAX) return true;
+    if (pressure > 1 && this.bufferBytes * pressure > UNCOMMITTED_BYTES_PRESSED) return true;
     return this.#keyspace.residency.isStuck;
   }
 
@@ -135,7 +139,8 @@ export class Saver {
 
   /** Whether the next batch is as large as one should be. */
   get #isLarge(): boolean {
-    return this.#keyspace.logBytes >= FLUSH_BYTES || this.#keyspace.logEntries >= FLUSH_ENTRIES;
+    const { pressure } = this.#storage;
+    return this.#keyspace.logBytes * pressure >= FLUSH_BYTES || this.#keyspace.logEntries * pressure >= FLUSH_ENTRIES;
   }
 
   #setTimer(): void {

@@ -8,7 +8,8 @@ import { DATABASES } from "../config.js";
 import { reasonOf } from "../errors.js";
 import { ID_MAX } from "../keyspace/change-log.js";
 import { keyHash } from "../keyspace/hash.js";
-import { decodeLog, isLogRow, type LogRow, Pending } from "./pending.js";
+import { isLogRow, type LogRow } from "./log.js";
+import { Pending } from "./pending.js";
 import { type Gap, walkRows } from "./row-walk.js";
 import { ALL_NAMES, type Connection } from "./schema.js";
 import { showKey } from "./show-key.js";
@@ -242,7 +243,7 @@ export class Check {
     if (!isLogRow(row)) {
       return this.#damage(`${name} is not what was written: bits that are nowhere else are lost with it`);
     }
-    this.#attempt(name, () => decodeLog(row.words, this.#late));
+    this.#attempt(name, () => this.#late.append(row.words));
   }
 
   /** Keys whose rows are lost: the index still tells how many, and where they were. */
@@ -344,7 +345,7 @@ export class Check {
     const keep = (value: WholeValue) => {
       kept = value;
     };
-    const findings = checkValue(row.id, row, rows, this.#late.rows.get(row.id), this.#rescue && keep);
+    const findings = checkValue(row.id, row, rows, this.#late.row(row.id), this.#rescue && keep);
     problems.push(...findings.problems);
     if (findings.isWhole) this.summary.bits += findings.cardinality;
     else problems.push(`${findings.readable} can be read`);

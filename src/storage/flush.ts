@@ -10,7 +10,7 @@ import { keyHash } from "../keyspace/hash.js";
 import { NO_DEADLINE, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
 import type { Garbage } from "./garbage.js";
-import { encodeLog, lastBits, logChecksum, type PendingRow } from "./pending.js";
+import { type ChangedRow, encodeLog, lastBits, logChecksum } from "./log.js";
 import type { Connection } from "./schema.js";
 import { portableOf, type Values } from "./values.js";
 
@@ -53,16 +53,18 @@ class RowChange {
 
 /** What a flush leaves to the Folder. */
 export interface Flushed {
-  changed: Map<number, PendingRow>;
   /** Rows whose value was replaced or is gone, with the bytes of deltas they had: earlier bits mean nothing any more. */
   replaced: Map<number, number>;
-  /** Bytes appended to the log. */
-  logBytes: number;
+  /** Single bits of rows that were there before. */
+  changed: Map<number, ChangedRow>;
+  /** The same and the replaced rows, as it was appended to the log; empty when there was nothing of it. */
+  logWords: Uint8Array;
   /** Names that were added to the index. */
   named: number;
 }
 
 const NO_BIT = -1;
+const NO_WORDS = new Uint8Array(0);
 
 export class Flusher {
   readonly #connection: Connection;
@@ -109,7 +111,7 @@ export class Flusher {
   flush(batch: Batch, isPending: (id: number) => boolean): Flushed {
     const changes = new Changes();
     readBatch(batch, changes);
-    const flushed: Flushed = { changed: new Map(), replaced: new Map(), logBytes: 0, named: 0 };
+    const flushed: Flushed = { replaced: new Map(), changed: new Map(), logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
         // In the order of the ids, which is the order of the rows on the pages.
@@ -122,11 +124,11 @@ export class Flusher {
         for (const { slot, number, keys, volatileKeys } of changes.databases.values()) {
           this.#insertDatabase.run(slot, number, keys, volatileKeys);
         }
-        flushed.logBytes = this.#append(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
+        flushed.logWords = this.#append(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
         // Immediate: a transaction that reads first could not wait for somebody else's lock.
       })
       .immediate();
-    if (flushed.logBytes > 0) this.#nextLogRow++;
+    if (flushed.logWords.length > 0) this.#nextLogRow++;
     return flushed;
   }
 
@@ -169,12 +171,12 @@ export class Flusher {
     }
   }
 
-  #append(changed: Flushed["changed"], replaced: readonly number[]): number {
-    if (changed.size === 0 && replaced.length === 0) return 0;
+  #append(changed: Flushed["changed"], replaced: readonly number[]): Uint8Array {
+    if (changed.size === 0 && replaced.length === 0) return NO_WORDS;
     const words = encodeLog(changed, replaced);
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     this.#appendLog.run(this.#nextLogRow, bytes, logChecksum(this.#nextLogRow, bytes));
-    return bytes.length;
+    return bytes;
   }
 }
 

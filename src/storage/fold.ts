@@ -8,13 +8,23 @@ import type { Statement } from "better-sqlite3";
 import { CHUNK_FOLD_NOW_BYTES_MAX, DELTAS_MAX, FOLD_RATIO } from "../config.js";
 import { DamagedError } from "../errors.js";
 import type { Flushed } from "./flush.js";
-import { lastBits, Pending, type PendingRow } from "./pending.js";
+import { type ChangedRow, lastBits } from "./log.js";
+import { Pending } from "./pending.js";
 import type { Connection } from "./schema.js";
 import { CONTAINERS, Delta, type Values } from "./values.js";
 
 interface Sizes {
   chunkBytes: number;
   deltaBytes: number;
+}
+
+/** What is being brought home: everything that the log held up to a row of it, which stays there until the round has ended. */
+interface Round {
+  pending: Pending;
+  lastLogRow: number;
+  /** Its rows, in the order in which they are brought home, and the place of the next. */
+  ids: Float64Array;
+  next: number;
 }
 
 /** A value whose deltas are being folded, chunk by chunk. */
@@ -37,20 +47,9 @@ export class Folder {
   readonly #warn: (message: string) => void;
   /** Bits of the flushes since the last round began. */
   #pending: Pending;
-  /** Bits of the round under way. */
-  #round: Map<number, PendingRow> = new Map();
-  /** Its rows that are not home yet, in the order of the ids, which is the order of the rows on the pages. */
-  #rest = new Float64Array(0).values();
-  /** Rows of the round that are home: the log has their bits too until the round has ended. */
-  readonly #home = new Set<number>();
-  /** The log's rows up to this one are the round's; undefined while there is none under way. */
-  #roundLogRow: number | undefined;
+  #round: Round | undefined;
   readonly #foldable = new Set<number>();
   #fold: Fold | undefined;
-  /** Bytes of the log's rows since the last round began. */
-  logBytes: number;
-  /** Bytes of the log's rows that the round under way will delete. */
-  #roundBytes = 0;
   /** Bytes of all deltas in the file. */
   deltaBytes: number;
 
@@ -70,34 +69,41 @@ export class Folder {
     this.#withDeltas = connection.prepare("SELECT id FROM keys WHERE delta_bytes > 0");
     const total = "SELECT total(delta_bytes) AS bytes FROM keys WHERE delta_bytes > 0";
     this.deltaBytes = connection.prepare<[], { bytes: number }>(total).get()?.bytes ?? 0;
-    const bytes = connection.prepare<[], { bytes: number }>("SELECT total(length(words)) AS bytes FROM log").get();
-    this.logBytes = bytes?.bytes ?? 0;
   }
 
-  /** Rows with bits in the log. */
+  /** Rows with bits in the log that are not home. */
   get pendingRows(): number {
-    return this.#pending.rows.size + this.#round.size;
+    const round = this.#round;
+    return this.#pending.rows + (round === undefined ? 0 : round.ids.length - round.next);
+  }
+
+  /** Bytes of the log's rows since the last round began. */
+  get logBytes(): number {
+    return this.#pending.logBytes;
+  }
+
+  /** Bytes of all the log's rows in the file. */
+  get logBytesInFile(): number {
+    return this.logBytes + (this.#round?.pending.logBytes ?? 0);
   }
 
   get isRunning(): boolean {
-    return this.#roundLogRow !== undefined || this.#fold !== undefined || this.#foldable.size > 0;
+    return this.#round !== undefined || this.#fold !== undefined || this.#foldable.size > 0;
   }
 
   /** Whether the log has bits of a row. */
   has(id: number): boolean {
-    return this.#pending.rows.has(id) || this.#round.has(id) || this.#home.has(id);
+    return this.#pending.has(id) || this.#round?.pending.has(id) === true;
   }
 
   /** Takes over what a flush has committed. */
-  add({ changed, replaced, logBytes }: Flushed): void {
-    this.logBytes += logBytes;
+  add({ replaced, logWords }: Flushed): void {
     for (const [id, deltaBytes] of replaced) {
-      this.#pending.rows.delete(id);
-      this.#round.delete(id);
+      this.#round?.pending.forget(id);
       this.deltaBytes -= deltaBytes;
       this.#forget(id);
     }
-    for (const [id, row] of changed) this.#pending.add(id, row);
+    if (logWords.length > 0) this.#pending.append(logWords);
   }
 
   #forget(id: number): void {
@@ -109,13 +115,9 @@ export class Folder {
 
   /** Begins a round over everything that the log holds, up to its row `lastLogRow`. */
   begin(lastLogRow: number): void {
-    if (this.#roundLogRow !== undefined) return;
-    this.#round = this.#pending.rows;
-    this.#rest = Float64Array.from(this.#round.keys()).sort().values();
+    if (this.#round !== undefined) return;
+    this.#round = { pending: this.#pending, lastLogRow, ids: this.#pending.ids(), next: 0 };
     this.#pending = new Pending();
-    this.#roundLogRow = lastLogRow;
-    this.#roundBytes = this.logBytes;
-    this.logBytes = 0;
   }
 
   /** Folds all deltas that there are, however small. */
@@ -125,31 +127,22 @@ export class Folder {
 
   /** Does one piece of the work; called inside a transaction. Says whether a round has ended with it. */
   step(): boolean {
-    const next = this.#rest.next();
-    if (next.done !== true) {
-      const id = next.value;
-      const row = this.#round.get(id);
-      // Its value may have been replaced meanwhile.
-      if (row === undefined) return false;
-      this.#round.delete(id);
-      this.#home.add(id);
-      this.#bringHome(id, row);
+    const round = this.#round;
+    if (round === undefined) {
+      this.#stepFold();
       return false;
     }
-    if (this.#roundLogRow !== undefined) {
-      this.#deleteLog.run(this.#roundLogRow);
-      this.#roundLogRow = undefined;
-      this.#roundBytes = 0;
-      this.#home.clear();
+    const id = round.ids[round.next];
+    if (id === undefined) {
+      this.#deleteLog.run(round.lastLogRow);
+      this.#round = undefined;
       return true;
     }
-    this.#stepFold();
+    round.next++;
+    const row = round.pending.row(id);
+    // Its value may have been replaced meanwhile.
+    if (row !== undefined) this.#bringHome(id, row);
     return false;
-  }
-
-  /** Bytes of all the log's rows in the file. */
-  get logBytesInFile(): number {
-    return this.logBytes + this.#roundBytes;
   }
 
   /** Keys were deleted which had so many bytes of deltas. */
@@ -157,7 +150,7 @@ export class Folder {
     this.deltaBytes -= deltaBytes;
   }
 
-  #bringHome(id: number, { byteLength, cardinality, bits }: PendingRow): void {
+  #bringHome(id: number, { byteLength, cardinality, bits }: ChangedRow): void {
     const sizes = this.#sizes.get(id);
     if (sizes === undefined) return;
     let { chunkBytes, deltaBytes } = sizes;

@@ -6,7 +6,7 @@ import { existsSync, statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { DATABASES, READER_CACHE_KIB } from "../config.js";
 import { StartError } from "../errors.js";
-import { isLogRow, logRows } from "./pending.js";
+import { isLogRow, logRows } from "./log.js";
 import { realFile } from "./real-file.js";
 import { type Connection, checkSchemaVersion, HEADER, readHeader, SCHEMA_VERSION } from "./schema.js";
 

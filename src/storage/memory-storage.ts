@@ -31,6 +31,10 @@ export class MemoryStorage extends Reader implements DurableStorage {
     return { ...this.#writer.figures, walBytes: 0, fileBytes: 0 };
   }
 
+  get pressure(): number {
+    return this.#writer.pressure;
+  }
+
   async write(batch: Batch): Promise<Uint32Array> {
     this.#writer.flush(batch);
     this.#schedule();

@@ -3,7 +3,8 @@ import type { Statement } from "better-sqlite3";
 import type { Bitmap } from "../keyspace/bitmap.js";
 import { keyHash } from "../keyspace/hash.js";
 import { type ExpiredCursor, NO_DEADLINE, type StoredDatabase, type StoredKey } from "../keyspace/storage.js";
-import { Leftover } from "./pending.js";
+import type { Bit } from "../keyspace/value.js";
+import { type Pending, readLog } from "./pending.js";
 import type { Connection } from "./schema.js";
 import { VALUE_ROWS_MAX, Values } from "./values.js";
 
@@ -53,7 +54,7 @@ export class Reader {
   readonly #page: Statement<{ slot: number; hash: number; limit: number }, KeyRow>;
   readonly #expired: Statement<{ now: number; deadline: number; id: number; limit: number }, KeyRow>;
   /** What a crash left in the log, until the writer has brought it home. Later bits are in memory, with their keys. */
-  #leftover: Leftover | undefined;
+  #leftover: Pending | undefined;
 
   constructor(connection: Connection) {
     this.databases = connection
@@ -63,7 +64,7 @@ export class Reader {
     this.#find = connection.prepare(FIND);
     this.#page = connection.prepare(PAGE);
     this.#expired = connection.prepare(EXPIRED);
-    this.#leftover = new Leftover(connection);
+    this.#leftover = readLog(connection);
     this.nextId = Math.max(lastId(connection), this.#leftover.lastId) + 1;
   }
 
@@ -84,7 +85,9 @@ export class Reader {
   load(id: number): Bitmap {
     const bitmap = this.#values.load(id);
     if (bitmap === undefined) throw new Error(`the database file has no value for the key with id ${id}`);
-    for (const { offset, bit } of this.#leftover?.bits(id) ?? []) bitmap.setBit(offset, bit);
+    for (const packed of this.#leftover?.row(id)?.bits ?? []) {
+      bitmap.setBit(Math.floor(packed / 2), (packed % 2) as Bit);
+    }
     return bitmap;
   }
 
@@ -104,7 +107,7 @@ export class Reader {
 
   /** What a crash left in the log, for INFO until the writer tells of itself. */
   protected get leftoverFigures(): { logBytes: number; logRows: number } {
-    return this.#leftover?.figures ?? { logBytes: 0, logRows: 0 };
+    return { logBytes: this.#leftover?.logBytes ?? 0, logRows: this.#leftover?.rows ?? 0 };
   }
 
   /** The writer has brought home what the log held when the file was opened. */

@@ -101,6 +101,10 @@ export class SqliteStorage extends Reader implements DurableStorage {
     this.#ask({ synchronous: SYNCHRONOUS[appendfsync] });
   }
 
+  get pressure(): number {
+    return this.#figures.pressure;
+  }
+
   get figures(): StorageFigures {
     const fileBytes = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
     return { ...this.#figures, walBytes: walBytes(this.#path) ?? 0, fileBytes };

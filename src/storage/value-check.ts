@@ -5,7 +5,7 @@
 import roaring from "roaring";
 import { BULK_BYTES_MAX } from "../config.js";
 import { reasonOf } from "../errors.js";
-import type { PendingRow } from "./pending.js";
+import type { ChangedRow } from "./log.js";
 import { type ChunkRow, CONTAINER_BITS, CONTAINERS, checksum, type DeltaRow } from "./values.js";
 
 const { RoaringBitmap32 } = roaring;
@@ -51,7 +51,7 @@ export function checkValue(
   id: number,
   sizes: ValueSizes,
   rows: ValueRows,
-  late: PendingRow | undefined,
+  late: ChangedRow | undefined,
   keep?: (value: WholeValue) => void,
 ): ValueFindings {
   const check = new ValueCheck(id);
@@ -165,7 +165,7 @@ class ValueCheck {
   }
 
   /** Adds the log's changes, unless they do not make what the log says. Returns the value's length. */
-  finish(sizes: ValueSizes, late: PendingRow | undefined): number {
+  finish(sizes: ValueSizes, late: ChangedRow | undefined): number {
     if (!this.#isWhole) return 0;
     const byteLength = this.#lengthOf(sizes.byteLength, "its key");
     if (late === undefined) return byteLength;

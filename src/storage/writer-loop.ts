@@ -1,5 +1,12 @@
 /** What the writer's thread does: commits batches in the order they come, one again until it is committed; works between them. */
-import { FLUSH_RETRY_MS, LATE_SHARE, WAL_BYTES_MAX, WAL_CHECKPOINT_PAGES, WRITER_CACHE_KIB } from "../config.js";
+import {
+  CATCH_UP_MS_MAX,
+  FLUSH_RETRY_MS,
+  LATE_SHARE,
+  WAL_BYTES_MAX,
+  WAL_CHECKPOINT_PAGES,
+  WRITER_CACHE_KIB,
+} from "../config.js";
 import { reasonOf } from "../errors.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { realFile } from "./real-file.js";
@@ -82,9 +89,9 @@ class WriterLoop {
     this.#schedule();
   }
 
-  /** Gives the work that is late so many milliseconds, though flushes wait. */
+  /** Gives the work that is late so many milliseconds, or more where it is very late, though flushes wait. */
   #catchUp(ms: number): void {
-    const end = performance.now() + ms;
+    const end = performance.now() + Math.min(ms * this.#writer.pressure, Math.max(ms, CATCH_UP_MS_MAX));
     while (this.#writer.isLate && this.#workDueInMs === 0) {
       this.#step();
       if (performance.now() >= end) return;

@@ -3,7 +3,7 @@
  * order (the log's bits home, deltas into chunks, new names into the index, rows that nobody needs away). One transaction at a
  * time, on one thread.
  */
-import { FOLD_IDLE_MS, FOLD_SLICE_MS, LOG_BYTES_MAX, LOG_ROWS_MAX } from "../config.js";
+import { FOLD_IDLE_MS, FOLD_SLICE_MS, LOG_BYTES_MAX, LOG_ROWS_MAX, PRESSURE_MAX, PRESSURE_STEPS } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
 import type { StorageFigures } from "../keyspace/storage.js";
 import { Flusher } from "./flush.js";
@@ -15,9 +15,12 @@ import type { Connection } from "./schema.js";
 import { Values } from "./values.js";
 
 /** What there is still to do. */
-export type WriterFigures = Pick<StorageFigures, "logBytes" | "logRows" | "deltaBytes">;
+export interface WriterFigures extends Pick<StorageFigures, "logBytes" | "logRows" | "deltaBytes"> {
+  /** As Storage.pressure. */
+  pressure: number;
+}
 
-export const NO_FIGURES: WriterFigures = { logBytes: 0, logRows: 0, deltaBytes: 0 };
+export const NO_FIGURES: WriterFigures = { logBytes: 0, logRows: 0, deltaBytes: 0, pressure: 1 };
 
 /** `settledBatch` while not even what an earlier run left in the log is settled. */
 export const NOTHING_SETTLED = -1;
@@ -54,7 +57,7 @@ export class Writer {
 
   get figures(): WriterFigures {
     const { logBytesInFile, pendingRows, deltaBytes } = this.#folder;
-    return { logBytes: logBytesInFile, logRows: pendingRows, deltaBytes };
+    return { logBytes: logBytesInFile, logRows: pendingRows, deltaBytes, pressure: this.pressure };
   }
 
   /** Commits a batch, or throws and leaves the file as it was. */
@@ -87,8 +90,19 @@ export class Writer {
   }
 
   get #isFoldLate(): boolean {
+    return this.#foldLateness >= 1;
+  }
+
+  /** The size of the log against that from which on it is late. */
+  get #foldLateness(): number {
     const { logBytesInFile, pendingRows } = this.#folder;
-    return logBytesInFile >= 2 * LOG_BYTES_MAX || pendingRows >= 2 * LOG_ROWS_MAX;
+    return Math.max(logBytesInFile / LOG_BYTES_MAX, pendingRows / LOG_ROWS_MAX) / 2;
+  }
+
+  /** How much smaller batches should be, and how much larger the share of the work between them: 1..PRESSURE_MAX. */
+  get pressure(): number {
+    const steps = PRESSURE_STEPS * (this.#foldLateness - 1);
+    return Math.min(Math.max(2 ** steps, 1), PRESSURE_MAX);
   }
 
   /** Does FOLD_SLICE_MS of that work in one transaction. Throws when it can't be committed; nothing is lost by it. */

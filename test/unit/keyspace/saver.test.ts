@@ -369,6 +369,25 @@ describe("those who write wait", () => {
     expect([saver.isBehind, await stateOf(caughtUp)]).toEqual([false, "done"]);
   });
 
+  test("for smaller batches while the storage is behind in its own work", async () => {
+    const { storage, saver, change, changeMuch, commit } = setUp();
+    storage.pressure = 8;
+    for (let i = 0; i < FLUSH_ENTRIES / 8; i++) change(`first:${i}`);
+    saver.noticeChanges();
+    await turns();
+    expect(storage.writes).toHaveLength(1);
+    for (let i = 0; i < FLUSH_ENTRIES / 8; i++) change(`second:${i}`);
+    expect(saver.isBehind).toBe(false);
+    change("one more");
+    expect(saver.isBehind).toBe(true);
+    await commit(0);
+    expect(saver.isBehind).toBe(false);
+    changeMuch(FLUSH_BYTES / 4);
+    expect(saver.isBehind).toBe(true);
+    storage.pressure = 1;
+    expect(saver.isBehind).toBe(false);
+  });
+
   test("until it is below the bound, not only until the next commit", async () => {
     const { saver, changeMuch, commit } = setUp({ bufferBytesMax: FLUSH_BYTES });
     for (const key of ["a", "b", "c"]) {

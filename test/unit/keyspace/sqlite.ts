@@ -18,6 +18,7 @@ export class StorageInHand extends Reader implements Storage {
   readonly writer: Writer;
   readonly warnings: string[] = [];
   readonly syncsCommits: boolean = true;
+  pressure = 1;
   syncs = 0;
   #settledReported = NOTHING_SETTLED;
 

@@ -1,6 +1,6 @@
 /** How the log's bits come home: where to, when, in what pieces, and what a failure or a crash in between changes: nothing. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { DELTAS_MAX, FOLD_IDLE_MS, FOLD_RATIO, LOG_ROWS_MAX } from "../../../src/config.js";
+import { DELTAS_MAX, FOLD_IDLE_MS, FOLD_RATIO, LOG_ROWS_MAX, PRESSURE_STEPS } from "../../../src/config.js";
 import { checksum } from "../../../src/storage/values.js";
 import { expectTidy, rowCounts } from "./file-checks.js";
 import { noise, Store } from "./store.js";
@@ -239,6 +239,28 @@ describe("the work is due", () => {
     store.bit("k0", 4);
     store.flush();
     expect(writer.dueInMs).toBe(0);
+  });
+
+  test("with the more haste the longer the log is, and as long as it is too long", () => {
+    const keys = Object.fromEntries(Array.from({ length: 3 * LOG_ROWS_MAX }, (_, i) => [`k${i}`, "a"]));
+    const store = storeOf(keys);
+    const { writer } = store.storage;
+    while (writer.dueInMs === 0) writer.step();
+    const setBits = (from: number, to: number) => {
+      for (let i = from; i < to; i++) store.bit(`k${i}`, 20);
+      store.flush();
+    };
+    const haste = () => [writer.isLate, writer.pressure];
+    setBits(0, 2 * LOG_ROWS_MAX - 1);
+    expect(haste()).toEqual([false, expect.closeTo(1)]);
+    setBits(2 * LOG_ROWS_MAX - 1, 2 * LOG_ROWS_MAX);
+    expect(haste()).toEqual([true, 1]);
+    setBits(2 * LOG_ROWS_MAX, 2.5 * LOG_ROWS_MAX);
+    expect(haste()).toEqual([true, 2 ** (PRESSURE_STEPS / 4)]);
+    setBits(2.5 * LOG_ROWS_MAX, 3 * LOG_ROWS_MAX);
+    expect(haste()).toEqual([true, 2 ** (PRESSURE_STEPS / 2)]);
+    while (writer.isLate) writer.step();
+    expect(haste()).toEqual([false, 1]);
   });
 
   test("at once after a crash that left bits in the log", () => {

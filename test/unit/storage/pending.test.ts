@@ -3,13 +3,24 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { StartError } from "../../../src/errors.js";
 import { ID_MAX } from "../../../src/keyspace/change-log.js";
-import { encodeLog, Leftover, lastBits, logChecksum, type PendingRow, readLog } from "../../../src/storage/pending.js";
+import { type ChangedRow, encodeLog, lastBits, logChecksum } from "../../../src/storage/log.js";
+import { Pending, readLog } from "../../../src/storage/pending.js";
 import type { Connection } from "../../../src/storage/schema.js";
 import { emptyDatabase } from "../keyspace/sqlite.js";
 import { Store } from "./store.js";
 
+const rowOf = (bits: number[]): ChangedRow => ({ byteLength: 1, cardinality: 1, bits });
+
+function bytesOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+}
+
+function rowsOf(pending: Pending): [number, ChangedRow | undefined][] {
+  return [...pending.ids()].map((id) => [id, pending.row(id)]);
+}
+
 function append(connection: Connection, row: number, words: Uint32Array): void {
-  const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+  const bytes = bytesOf(words);
   connection.prepare("INSERT INTO log VALUES (?, ?, ?)").run(row, bytes, logChecksum(row, bytes));
 }
 
@@ -33,7 +44,7 @@ const mixed = fc.array(
   fc.tuple(offset, bit).map(([at, value]) => packed(at, value)),
   { minLength: 1, maxLength: 70 },
 );
-const pendingRow: fc.Arbitrary<PendingRow> = fc.record({
+const pendingRow: fc.Arbitrary<ChangedRow> = fc.record({
   byteLength: fc.oneof(fc.nat(), fc.constant(2 ** 29)),
   cardinality: fc.oneof(fc.nat(), fc.constantFrom(2 ** 32 - 1, 2 ** 32)),
   bits: fc.oneof(ones, mixed),
@@ -49,7 +60,7 @@ describe("what is appended to the log", () => {
     fc.assert(
       fc.property(fc.array(flushed, { maxLength: 5 }), (batches) => {
         const connection = emptyDatabase();
-        const expected = new Map<number, PendingRow>();
+        const expected = new Map<number, ChangedRow>();
         batches.forEach(({ changed, replaced }, i) => {
           const replacedOnly = replaced.filter((of) => !changed.some(([other]) => other === of));
           append(connection, i + 1, encodeLog(new Map(changed), replacedOnly));
@@ -59,8 +70,9 @@ describe("what is appended to the log", () => {
             expected.set(of, { ...row, bits });
           }
         });
-        const { rows } = readLog(connection);
-        expect([...rows].sort(([a], [b]) => a - b)).toEqual([...expected].sort(([a], [b]) => a - b));
+        const pending = readLog(connection);
+        expect(rowsOf(pending)).toEqual([...expected].sort(([a], [b]) => a - b));
+        expect(pending.rows).toBe(expected.size);
         connection.close();
       }),
       { numRuns: 200 },
@@ -69,11 +81,11 @@ describe("what is appended to the log", () => {
 
   test("is nothing where nothing is", () => {
     expect(encodeLog(new Map(), [])).toHaveLength(0);
-    expect(readLog(emptyDatabase()).isEmpty).toBe(true);
+    expect(rowsOf(readLog(emptyDatabase()))).toEqual([]);
   });
 
   test("takes a word for a bit of 1, and a bit more where there are zeros", () => {
-    const row = (bits: number[]) => new Map([[1, { byteLength: 1, cardinality: 1, bits }]]);
+    const row = (bits: number[]) => new Map([[1, rowOf(bits)]]);
     const set = Array.from({ length: 64 }, (_, i) => packed(i, 1));
     const header = encodeLog(row([]), []).length;
     expect(encodeLog(row(set), [])).toHaveLength(header + 64);
@@ -82,10 +94,10 @@ describe("what is appended to the log", () => {
 
   test("is read in the order of its rows, whatever the order they were written in", () => {
     const connection = emptyDatabase();
-    const row = (bits: number[]) => new Map([[1, { byteLength: 1, cardinality: 1, bits }]]);
+    const row = (bits: number[]) => new Map([[1, rowOf(bits)]]);
     append(connection, 10, encodeLog(row([packed(5, 0)]), []));
     append(connection, 9, encodeLog(row([packed(5, 1)]), []));
-    expect(readLog(connection).rows.get(1)?.bits).toEqual([packed(5, 1), packed(5, 0)]);
+    expect(readLog(connection).row(1)?.bits).toEqual([packed(5, 1), packed(5, 0)]);
   });
 });
 
@@ -102,7 +114,7 @@ describe("a log that is not what was written", () => {
     const connection = emptyDatabase();
     const bits = [packed(100, 1), packed(7, 0)];
     append(connection, 41, encodeLog(new Map([[1, { byteLength: 13, cardinality: 1, bits }]]), [9]));
-    expect(readLog(connection).rows.size).toBe(1);
+    expect(readLog(connection).rows).toBe(1);
     connection.exec(sql);
     expect(() => readLog(connection)).toThrow(StartError);
     expect(() => readLog(connection)).toThrow(/log row 4[12] is not what was written/);
@@ -135,22 +147,41 @@ describe("what a start finds in the log", () => {
     store.flush();
     store.bit("a", 0, 0);
     store.flush();
-    const leftover = new Leftover(store.connection);
-    expect([...leftover.bits(store.id("a"))]).toEqual([{ offset: 0, bit: 0 }]);
-    expect([...leftover.bits(store.id("b"))]).toEqual([
-      { offset: 9, bit: 1 },
-      { offset: 9, bit: 0 },
-    ]);
-    expect([...leftover.bits(store.id("c"))]).toEqual([{ offset: 5, bit: 1 }]);
-    expect([...leftover.bits(99)]).toEqual([]);
+    const leftover = readLog(store.connection);
+    expect(leftover.row(store.id("a"))?.bits).toEqual([packed(0, 0)]);
+    expect(leftover.row(store.id("b"))?.bits).toEqual([packed(9, 1), packed(9, 0)]);
+    expect(leftover.row(store.id("c"))?.bits).toEqual([packed(5, 1)]);
+    expect(leftover.row(99)).toBeUndefined();
     expect(leftover.lastId).toBe(store.id("c"));
     const logBytes = store.connection.prepare("SELECT sum(length(words)) FROM log").pluck().get();
-    expect(leftover.figures).toEqual({ logBytes, logRows: 3 });
+    expect([leftover.logBytes, leftover.rows]).toEqual([logBytes, 3]);
   });
 
   test("may be nothing", () => {
-    const leftover = new Leftover(new Store().connection);
-    expect([leftover.lastId, leftover.figures]).toEqual([0, { logBytes: 0, logRows: 0 }]);
-    expect([...leftover.bits(1)]).toEqual([]);
+    const leftover = readLog(new Store().connection);
+    expect([leftover.lastId, leftover.logBytes, leftover.rows]).toEqual([0, 0, 0]);
+    expect(leftover.row(1)).toBeUndefined();
   });
+});
+
+test("a row whose value was replaced may be forgotten, and what comes later counts", () => {
+  const pending = new Pending();
+  const add = (changed: [number, number[]][], replaced: number[] = []) =>
+    pending.append(bytesOf(encodeLog(new Map(changed.map(([of, bits]) => [of, rowOf(bits)])), replaced)));
+  add([
+    [7, [packed(1, 1)]],
+    [3, [packed(2, 1)]],
+  ]);
+  pending.forget(7);
+  pending.forget(7);
+  expect([pending.rows, pending.has(7), [...pending.ids()]]).toEqual([1, false, [3]]);
+  add([[7, [packed(4, 0)]]], [3]);
+  expect([pending.rows, pending.has(3), rowsOf(pending)]).toEqual([1, false, [[7, rowOf([packed(4, 0)])]]]);
+});
+
+test("flushes of any size have room, and many of them", () => {
+  const pending = new Pending();
+  const flushes = [70_000, 1, 65_530, 3, 200_000].map((bits) => Array.from({ length: bits }, (_, at) => packed(at, 1)));
+  for (const bits of flushes) pending.append(bytesOf(encodeLog(new Map([[1, rowOf(bits)]]), [])));
+  expect(pending.row(1)?.bits).toEqual(flushes.flat());
 });

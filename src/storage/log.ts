@@ -1,0 +1,149 @@
+/** The file's log: its rows as SQLite gives them, and the words in them. Each row is what one flush has changed. */
+import type { Connection } from "./schema.js";
+import { checksum } from "./values.js";
+
+/** Changes to one row of `keys`. `bits` are in the order of their change, each as `offset * 2 + bit`. */
+export interface ChangedRow {
+  byteLength: number;
+  cardinality: number;
+  bits: number[];
+}
+
+/** In a part's second word, above the id's upper 16 bits. */
+const FLAG = { replaced: 1, hasZeros: 2 } as const;
+/** Words before a part's offsets: id (2), byte length, cardinality (2), number of bits. */
+const HEADER_WORDS = 6;
+const WORD_BITS = 32;
+const NO_OFFSETS = new Uint32Array(0);
+
+/** The offsets that are 1 and those that are 0 at last, ascending: so Roaring takes them several times as fast. */
+export function lastBits(bits: readonly number[]): { ones: Uint32Array; zeros: Uint32Array } {
+  if (bits.length === 0) return { ones: NO_OFFSETS, zeros: NO_OFFSETS };
+  if (bits.every((packed) => packed % 2 === 1)) return { ones: offsetsOf(bits).sort(), zeros: NO_OFFSETS };
+  const last = new Map<number, number>();
+  for (const packed of bits) last.set(Math.floor(packed / 2), packed % 2);
+  const offsets = (wanted: number) =>
+    Uint32Array.from([...last].filter(([, bit]) => bit === wanted).map(([offset]) => offset)).sort();
+  return { ones: offsets(1), zeros: offsets(0) };
+}
+
+/** In a loop: `Uint32Array.from` with a function takes longer than all the rest that a new key of one bit needs here. */
+function offsetsOf(bits: readonly number[]): Uint32Array {
+  const offsets = new Uint32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) offsets[i] = Math.floor((bits[i] as number) / 2);
+  return offsets;
+}
+
+/** The words of one flush: changes by row, and rows whose value was replaced, so that earlier bits mean nothing. */
+export function encodeLog(changed: ReadonlyMap<number, ChangedRow>, replaced: readonly number[]): Uint32Array {
+  let length = replaced.length * HEADER_WORDS;
+  for (const { bits } of changed.values()) length += HEADER_WORDS + bits.length + Math.ceil(bits.length / WORD_BITS);
+  const words = new Uint32Array(length);
+  let at = 0;
+  const header = (id: number, flags: number, byteLength: number, cardinality: number, bits: number) => {
+    words[at] = id % 2 ** 32;
+    // Ids are below 2^47, so that the flags have room above their upper 16 bits.
+    words[at + 1] = Math.floor(id / 2 ** 32) | (flags << 16);
+    words[at + 2] = byteLength;
+    words[at + 3] = cardinality % 2 ** 32;
+    words[at + 4] = Math.floor(cardinality / 2 ** 32);
+    words[at + 5] = bits;
+    at += HEADER_WORDS;
+  };
+  for (const id of replaced) header(id, FLAG.replaced, 0, 0, 0);
+  for (const [id, { byteLength, cardinality, bits }] of changed) {
+    const hasZeros = bits.some((packed) => packed % 2 === 0);
+    header(id, hasZeros ? FLAG.hasZeros : 0, byteLength, cardinality, bits.length);
+    for (const packed of bits) words[at++] = Math.floor(packed / 2);
+    if (!hasZeros) continue;
+    bits.forEach((packed, i) => {
+      const word = at + Math.floor(i / WORD_BITS);
+      words[word] = (words[word] as number) | ((packed % 2) << (i % WORD_BITS));
+    });
+    at += Math.ceil(bits.length / WORD_BITS);
+  }
+  return words.subarray(0, at);
+}
+
+/** What a flush says of one row: a look at the words, of which no more is decoded than is asked for. */
+export class LogPart {
+  readonly #words: Uint32Array;
+  /** Its first word. */
+  readonly start: number;
+
+  constructor(words: Uint32Array, start: number) {
+    this.#words = words;
+    this.start = start;
+  }
+
+  get id(): number {
+    return this.#at(0) + (this.#at(1) & 0xffff) * 2 ** 32;
+  }
+
+  get isReplaced(): boolean {
+    return (this.#flags & FLAG.replaced) !== 0;
+  }
+
+  markReplaced(): void {
+    this.#words[this.start + 1] = this.#at(1) | (FLAG.replaced << 16);
+  }
+
+  get byteLength(): number {
+    return this.#at(2);
+  }
+
+  get cardinality(): number {
+    return this.#at(3) + this.#at(4) * 2 ** 32;
+  }
+
+  /** Where the next part begins. */
+  get end(): number {
+    return this.start + HEADER_WORDS + this.#count + (this.#hasZeros ? Math.ceil(this.#count / WORD_BITS) : 0);
+  }
+
+  /** Adds its bits to `bits`. */
+  addTo(bits: number[]): void {
+    const count = this.#count;
+    const hasZeros = this.#hasZeros;
+    for (let b = 0; b < count; b++) {
+      const mask = hasZeros ? this.#at(HEADER_WORDS + count + Math.floor(b / WORD_BITS)) : -1;
+      bits.push(this.#at(HEADER_WORDS + b) * 2 + ((mask >>> (b % WORD_BITS)) & 1));
+    }
+  }
+
+  get #count(): number {
+    return this.#at(5);
+  }
+
+  get #flags(): number {
+    return this.#at(1) >>> 16;
+  }
+
+  get #hasZeros(): boolean {
+    return (this.#flags & FLAG.hasZeros) !== 0;
+  }
+
+  #at(index: number): number {
+    return this.#words[this.start + index] as number;
+  }
+}
+
+/** A row of the log, as it is found: it may be anything. */
+export interface LogRow {
+  batch: number;
+  words: Buffer;
+  checksum: number;
+}
+
+export function logRows(connection: Connection): IterableIterator<LogRow> {
+  return connection.prepare<[], LogRow>("SELECT batch, words, checksum FROM log ORDER BY batch").iterate();
+}
+
+/** Whether a row of the log is what was written. */
+export function isLogRow({ batch, words, checksum: sum }: LogRow): boolean {
+  return Buffer.isBuffer(words) && logChecksum(batch, words) === sum;
+}
+
+export function logChecksum(batch: number, words: Uint8Array): number {
+  return checksum(batch, 0, words);
+}
