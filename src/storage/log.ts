@@ -13,6 +13,8 @@ export interface ChangedRow {
 const FLAG = { replaced: 1, hasZeros: 2 } as const;
 /** Words before a part's offsets: id (2), byte length, cardinality (2), number of bits. */
 const HEADER_WORDS = 6;
+/** A part of no bits, that tells of a replaced value. */
+export const LOG_PART_BYTES_MIN = HEADER_WORDS * Uint32Array.BYTES_PER_ELEMENT;
 const WORD_BITS = 32;
 const NO_OFFSETS = new Uint32Array(0);
 
@@ -133,6 +135,11 @@ export interface LogRow {
   batch: number;
   words: Buffer;
   checksum: number;
+}
+
+/** Bytes of all the log's rows. */
+export function logBytes(connection: Connection): number {
+  return connection.prepare<[], number>("SELECT total(length(words)) FROM log").pluck().get() ?? 0;
 }
 
 export function logRows(connection: Connection): IterableIterator<LogRow> {

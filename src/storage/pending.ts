@@ -5,12 +5,12 @@
  */
 import { StartError } from "../errors.js";
 import { passing } from "../passing-buffer.js";
-import { type ChangedRow, isLogRow, LogPart, logRows } from "./log.js";
+import { type ChangedRow, isLogRow, LOG_PART_BYTES_MIN, LogPart, logBytes, logRows } from "./log.js";
 import type { Connection } from "./schema.js";
 
 /** Words are kept in pages of so many, or of as many as one flush's words are, so that they need not be copied as they grow. */
 const PAGE_WORDS = 2 ** 16;
-/** Room for parts at first. A power of two. */
+/** Room for parts at first, where no more is known to come. A power of two. */
 const PARTS_MIN = 64;
 /** Knuth's multiplicative hash: 2^32 by the golden ratio. */
 const HASH_FACTOR = 0x9e3779b1;
@@ -22,20 +22,28 @@ export class Pending {
   /** Words in use of the last page. */
   #used = 0;
   /** Each part's page and first word, and the part before it of the same row, in the order of the log. */
-  #places = new Uint32Array(2 * PARTS_MIN);
-  #earlier = new Uint32Array(PARTS_MIN);
+  #places: Uint32Array;
+  #earlier: Uint32Array;
   #parts = 0;
   /**
    * A hash table by id: one more than the number of the row's newest part, 0 for none. At most half of it is full. A Map would take
    * some 40 bytes a row more.
    */
-  #newest = new Uint32Array(2 * PARTS_MIN);
+  #newest: Uint32Array;
   /** Number of rows that have bits in it. */
   rows = 0;
   /** Bytes of the log's rows. */
   logBytes = 0;
   /** The largest id in it; 0 when it is empty. */
   lastId = 0;
+
+  /** With room for a log of so many bytes: growing to it would leave as much behind. Room that is not used takes no memory. */
+  constructor(logBytes = 0) {
+    const parts = Math.max(PARTS_MIN, 2 ** Math.ceil(Math.log2(logBytes / LOG_PART_BYTES_MIN)));
+    this.#places = new Uint32Array(2 * parts);
+    this.#earlier = new Uint32Array(parts);
+    this.#newest = new Uint32Array(2 * parts);
+  }
 
   /** Adds a row of the log: what one flush changed later than all that is here. */
   append(words: Uint8Array): void {
@@ -154,7 +162,7 @@ function doubled(array: Uint32Array): Uint32Array<ArrayBuffer> {
 
 /** What the file's log holds. Throws StartError where a row of it is not what was written. */
 export function readLog(connection: Connection): Pending {
-  const pending = new Pending();
+  const pending = new Pending(logBytes(connection));
   for (const row of logRows(connection)) {
     if (!isLogRow(row)) {
       throw new StartError(`the database file is damaged: log row ${row.batch} is not what was written`);

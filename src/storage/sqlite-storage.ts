@@ -15,7 +15,7 @@ import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { Reader } from "./reader.js";
 import { type Connection, connect } from "./schema.js";
 import { TurnSnapshot } from "./turn-snapshot.js";
-import { NO_FIGURES, type WriterFigures } from "./writer.js";
+import { pressureOf, type WriterFigures } from "./writer.js";
 
 const SYNCHRONOUS = { always: "FULL", everysec: "FULL", no: "NORMAL" } as const satisfies Record<
   AppendFsync,
@@ -48,7 +48,8 @@ export class SqliteStorage extends Reader implements DurableStorage {
     super(connection);
     this.#connection = connection;
     this.#snapshot = new TurnSnapshot(connection);
-    this.#figures = { ...NO_FIGURES, ...this.leftoverFigures };
+    const { leftoverFigures } = this;
+    this.#figures = { ...leftoverFigures, deltaBytes: 0, pressure: pressureOf(leftoverFigures) };
     this.#path = path;
     this.#lock = lock;
     this.#events = events;

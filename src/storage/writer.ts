@@ -20,7 +20,16 @@ export interface WriterFigures extends Pick<StorageFigures, "logBytes" | "logRow
   pressure: number;
 }
 
-export const NO_FIGURES: WriterFigures = { logBytes: 0, logRows: 0, deltaBytes: 0, pressure: 1 };
+/** The size of the log against that from which on it is late. */
+function lateness(logBytes: number, logRows: number): number {
+  return Math.max(logBytes / LOG_BYTES_MAX, logRows / LOG_ROWS_MAX) / 2;
+}
+
+/** How much smaller batches should be, and how much larger the share of the work between them: 1..PRESSURE_MAX. */
+export function pressureOf({ logBytes, logRows }: { logBytes: number; logRows: number }): number {
+  const steps = PRESSURE_STEPS * (lateness(logBytes, logRows) - 1);
+  return Math.min(Math.max(2 ** steps, 1), PRESSURE_MAX);
+}
 
 /** `settledBatch` while not even what an earlier run left in the log is settled. */
 export const NOTHING_SETTLED = -1;
@@ -90,19 +99,13 @@ export class Writer {
   }
 
   get #isFoldLate(): boolean {
-    return this.#foldLateness >= 1;
-  }
-
-  /** The size of the log against that from which on it is late. */
-  get #foldLateness(): number {
     const { logBytesInFile, pendingRows } = this.#folder;
-    return Math.max(logBytesInFile / LOG_BYTES_MAX, pendingRows / LOG_ROWS_MAX) / 2;
+    return lateness(logBytesInFile, pendingRows) >= 1;
   }
 
-  /** How much smaller batches should be, and how much larger the share of the work between them: 1..PRESSURE_MAX. */
   get pressure(): number {
-    const steps = PRESSURE_STEPS * (this.#foldLateness - 1);
-    return Math.min(Math.max(2 ** steps, 1), PRESSURE_MAX);
+    const { logBytesInFile, pendingRows } = this.#folder;
+    return pressureOf({ logBytes: logBytesInFile, logRows: pendingRows });
   }
 
   /** Does FOLD_SLICE_MS of that work in one transaction. Throws when it can't be committed; nothing is lost by it. */
