@@ -152,6 +152,9 @@ export const LOG_ROWS_MAX = 100_000;
 export const NEW_NAMES_MAX = 250_000;
 export const NAMES_SLICE_ROWS = 1000;
 
+/** Most cells of a table that one COHORT counts. */
+export const COHORT_CELLS_MAX = 100_000;
+
 /** Without further bits the log is brought home after this long. */
 export const FOLD_IDLE_MS = 2000;
 

@@ -1,7 +1,7 @@
 /** SETBIT, GETBIT, BITCOUNT, BITPOS, BITOP. */
 import { CommandError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
-import { BITOPS, type BitOp, bitop as combine } from "../keyspace/bitmap-op.js";
+import { BITOPS, type BitOp, bitopCardinality, bitop as combine } from "../keyspace/bitmap-op.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { bitArg, clampRange, integerArg, offsetArg, SYNTAX_ERROR } from "./args.js";
@@ -69,14 +69,7 @@ function unitArg(argv: Argv, i: number): "BYTE" | "BIT" {
 /** BITOP AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE destkey key [key ...] */
 function bitop(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
-  const op = BITOPS.find((name) => argv.is(1, name));
-  if (op === undefined) throw SYNTAX_ERROR;
-  checkSources(op, argv.length - 3);
-  const missing = new Bitmap();
-  const sources: Bitmap[] = [];
-  for (let i = 3; i < argv.length; i++) sources.push(lookupBitmap(client, argv.string(i)) ?? missing);
-  const result = combine(op, sources);
-  missing.dispose();
+  const result = withSources(client, argv, 3, combine);
   const destination = argv.string(2);
   const { byteLength } = result;
   if (byteLength > 0) {
@@ -87,6 +80,24 @@ function bitop(client: Client, argv: Argv, reply: Reply): void {
     if (entry !== undefined) keyspace.delete(entry);
   }
   reply.integer(byteLength);
+}
+
+/** BITOPCARD AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE key [key ...] */
+function bitopcard(client: Client, argv: Argv, reply: Reply): void {
+  reply.integer(withSources(client, argv, 2, bitopCardinality));
+}
+
+/** Reads a BITOP's operation, and its source keys from argument `first` on. */
+function withSources<T>(client: Client, argv: Argv, first: number, use: (op: BitOp, sources: Bitmap[]) => T): T {
+  const op = BITOPS.find((name) => argv.is(1, name));
+  if (op === undefined) throw SYNTAX_ERROR;
+  checkSources(op, argv.length - first);
+  const missing = new Bitmap();
+  const sources: Bitmap[] = [];
+  for (let i = first; i < argv.length; i++) sources.push(lookupBitmap(client, argv.string(i)) ?? missing);
+  const result = use(op, sources);
+  missing.dispose();
+  return result;
 }
 
 function checkSources(op: BitOp, sources: number): void {
@@ -124,6 +135,19 @@ export const BITMAP_COMMANDS: readonly Command[] = [
     summary: "Combines values bit by bit and stores the result.",
     differs: "has Redis 8.2's DIFF, DIFF1, ANDOR and ONE too",
     handler: bitop,
+  },
+  {
+    name: "bitopcard",
+    arity: -3,
+    flags: ["readonly"],
+    categories: ["bitmap"],
+    keys: [{ flags: ["RO", "access"], first: 2, last: -1, step: 1 }],
+    group: "bitmap",
+    since: "1.0.0",
+    complexity: "O(C) over the containers of 65,536 bits that hold ones",
+    summary: "Combines values bit by bit, as BITOP, and counts the bits that are 1.",
+    differs: "not in Redis",
+    handler: bitopcard,
   },
   {
     name: "bitpos",

@@ -5,7 +5,7 @@ import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
-import { CATEGORIES, type Command, categoriesOf, FLAGS, type KeySpec, keyPositions } from "./command.js";
+import { CATEGORIES, type Command, categoriesOf, FLAGS, type KeySpec, keyPositions, rangesOf } from "./command.js";
 import { helpHandler } from "./help.js";
 
 const INVALID_COMMAND = new CommandError("ERR Invalid command specified");
@@ -31,7 +31,7 @@ function info(client: Client, argv: Argv, reply: Reply): void {
 }
 
 function replyInfo(reply: Reply, row: Command): void {
-  const [first] = row.keys ?? [];
+  const [first] = rangesOf(row);
   reply.array(10);
   reply.bulk(row.name);
   reply.integer(row.arity);
@@ -62,7 +62,7 @@ function replySet(reply: Reply, words: readonly string[]): void {
 
 /** The last key's position in the old form, which knows one range only: that of all key specs together. */
 function lastKey(row: Command): number {
-  const last = row.keys?.at(-1);
+  const last = rangesOf(row).at(-1);
   if (last === undefined) return 0;
   return last.last < 0 ? last.last : last.first + last.last;
 }
@@ -75,26 +75,28 @@ function replyKeySpec(reply: Reply, spec: KeySpec): void {
   }
   reply.bulk("flags");
   replySet(reply, spec.flags);
-  reply.bulk("begin_search");
+  if ("first" in spec) {
+    replySearch(reply, "begin_search", "index", { index: spec.first });
+    replySearch(reply, "find_keys", "range", { lastkey: spec.last, keystep: spec.step, limit: 0 });
+  } else {
+    replySearch(reply, "begin_search", "keyword", { keyword: spec.word, startfrom: 1 });
+    replySearch(reply, "find_keys", "keynum", { keynumidx: 0, firstkey: 1, keystep: 1 });
+  }
+}
+
+function replySearch(reply: Reply, step: string, type: string, spec: Record<string, number | string>): void {
+  const facts = Object.entries(spec);
+  reply.bulk(step);
   reply.map(2);
   reply.bulk("type");
-  reply.bulk("index");
+  reply.bulk(type);
   reply.bulk("spec");
-  reply.map(1);
-  reply.bulk("index");
-  reply.integer(spec.first);
-  reply.bulk("find_keys");
-  reply.map(2);
-  reply.bulk("type");
-  reply.bulk("range");
-  reply.bulk("spec");
-  reply.map(3);
-  reply.bulk("lastkey");
-  reply.integer(spec.last);
-  reply.bulk("keystep");
-  reply.integer(spec.step);
-  reply.bulk("limit");
-  reply.integer(0);
+  reply.map(facts.length);
+  for (const [fact, value] of facts) {
+    reply.bulk(fact);
+    if (typeof value === "number") reply.integer(value);
+    else reply.bulk(value);
+  }
 }
 
 /** COMMAND COUNT */
@@ -165,7 +167,7 @@ function getkeys(client: Client, argv: Argv, reply: Reply): void {
   if (row === undefined || commands.named(row.name) === undefined) throw INVALID_COMMAND;
   if (row.keys === undefined) throw NO_KEYS;
   if (row.arity > 0 ? request.length !== row.arity : request.length < -row.arity) throw WRONG_ARGUMENTS;
-  const positions = keyPositions(row, request.length);
+  const positions = keyPositions(row, request);
   reply.array(positions.length);
   for (const position of positions) reply.bulk(request.bytes(position));
 }

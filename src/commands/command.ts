@@ -40,13 +40,23 @@ export type Category = (typeof CATEGORIES)[number];
 
 export type Group = "bitmap" | "connection" | "generic" | "server" | "string" | "transactions";
 
+export type KeySpec = KeyRange | CountedKeys;
+
 /** Arguments that are keys: from `first` on every `step`-th, up to `last`, which counts from `first` or, negative, from the end. */
-export interface KeySpec {
+export interface KeyRange {
   /** What is done with the keys: RO, RW, OW or RM, then access, update, insert, delete. */
   flags: readonly string[];
   first: number;
   last: number;
   step: number;
+  notes?: string;
+}
+
+/** Keys behind a word and their number: `word numkeys key [key ...]`. */
+export interface CountedKeys {
+  /** As for a range, and `incomplete` where the command has keys that no spec tells of. */
+  flags: readonly string[];
+  word: string;
   notes?: string;
 }
 
@@ -65,6 +75,8 @@ interface CommandFacts {
   /** Categories beyond those that follow from the flags. */
   categories?: readonly Category[];
   keys?: readonly KeySpec[];
+  /** Finds the positions of the keys where they are not in ranges (`movablekeys`). Throws what the command itself would. */
+  keysOf?: (argv: Argv) => number[];
   tips?: readonly string[];
   group: Group;
   /** Redis' version that had it first. */
@@ -91,14 +103,20 @@ export function categoriesOf(command: Command): Category[] {
   return CATEGORIES.filter((category) => categories.has(category));
 }
 
-/** Positions in `argv` (of `length` arguments) of a command's keys, in the order of its key specs. */
-export function keyPositions(command: Command, length: number): number[] {
+/** Positions in `argv` of a command's keys, in the order of its key specs. */
+export function keyPositions(command: Command, argv: Argv): number[] {
+  if (command.keysOf !== undefined) return command.keysOf(argv);
   const positions: number[] = [];
-  for (const { first, last, step } of command.keys ?? []) {
-    const end = last < 0 ? length + last : first + last;
-    for (let i = first; i <= end && i < length; i += step) positions.push(i);
+  for (const { first, last, step } of rangesOf(command)) {
+    const end = last < 0 ? argv.length + last : first + last;
+    for (let i = first; i <= end && i < argv.length; i += step) positions.push(i);
   }
   return positions;
+}
+
+/** The key specs that are ranges. */
+export function rangesOf(command: Command): KeyRange[] {
+  return (command.keys ?? []).filter((spec) => "first" in spec);
 }
 
 /** Key specs that most commands share. */

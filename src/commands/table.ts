@@ -4,6 +4,7 @@
  */
 import { BITMAP_COMMANDS } from "./bitmap.js";
 import { CLIENT_COMMANDS } from "./client-commands.js";
+import { COHORT_COMMANDS } from "./cohort.js";
 import { COMMAND_COMMANDS } from "./command-commands.js";
 import { CommandTable } from "./command-table.js";
 import { CONFIG_COMMANDS } from "./config-commands.js";
@@ -21,6 +22,7 @@ export const COMMAND_TABLE = new CommandTable(
   [
     ...BITMAP_COMMANDS,
     ...CLIENT_COMMANDS,
+    ...COHORT_COMMANDS,
     ...COMMAND_COMMANDS,
     ...CONFIG_COMMANDS,
     ...CONNECTION_COMMANDS,

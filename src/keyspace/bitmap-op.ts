@@ -20,6 +20,37 @@ export function bitop(op: BitOp, sources: readonly Bitmap[]): Bitmap {
   return result;
 }
 
+/** How many bits are 1 in what `bitop` gives. Of two sources it is counted without being made. */
+export function bitopCardinality(op: BitOp, sources: readonly Bitmap[]): number {
+  const [first, second] = sources as [Bitmap, Bitmap | undefined];
+  if (second === undefined) return op === "NOT" ? first.byteLength * 8 - first.cardinality : first.cardinality;
+  if (sources.length === 2) return pairCardinality(op, first.set, second.set);
+  const result = bitop(op, sources);
+  const { cardinality } = result;
+  result.dispose();
+  return cardinality;
+}
+
+/** NOT has no second source. */
+function pairCardinality(op: BitOp, a: RoaringSet, b: RoaringSet): number {
+  switch (op) {
+    case "AND":
+    case "ANDOR":
+      return a.andCardinality(b);
+    case "OR":
+      return a.orCardinality(b);
+    case "XOR":
+    case "ONE":
+      return a.xorCardinality(b);
+    case "DIFF":
+      return a.andNotCardinality(b);
+    case "DIFF1":
+      return b.andNotCardinality(a);
+    case "NOT":
+      throw new Error("NOT has one source");
+  }
+}
+
 function combine(op: BitOp, sets: readonly RoaringSet[], byteLength: number): RoaringSet {
   const [first, ...rest] = sets as [RoaringSet, ...RoaringSet[]];
   switch (op) {

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { keyPositions } from "../../../src/commands/command.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import { REDIS_VERSION } from "../../../src/config.js";
+import { Argv } from "../../../src/resp/argv.js";
 import { type Reply, readReply } from "../../support/raw-client.js";
 import { TestServer } from "./harness.js";
 
@@ -28,7 +29,9 @@ type Row = [
 const DIFFERENCES = {
   /** Commands that Redis 7.0.15 does not have. */
   ours: {
+    bitopcard: "how many bits a BITOP would set, without a key for them",
     "client|setinfo": "Redis 7.2's: today's clients send it on every connection",
+    cohort: "a table of bitmapist's in one command",
     waitaof: "Redis 7.2's: how a client waits for the disk, whatever appendfsync is",
   } as Record<string, string>,
   /** Subcommands of Redis' that containers of ours lack, by container. */
@@ -131,15 +134,32 @@ describe("the table", () => {
   });
 
   test.each([
-    ["get", 2, [1]],
-    ["mset", 5, [1, 3]],
-    ["mset", 4, [1, 3]],
-    ["bitop", 6, [2, 3, 4, 5]],
-    ["rename", 3, [1, 2]],
-    ["del", 4, [1, 2, 3]],
-    ["ping", 2, []],
-  ])("%s of %i arguments has its keys at %j", (name, length, positions) => {
-    const row = COMMAND_TABLE.named(name);
-    expect(row && keyPositions(row, length)).toEqual(positions);
+    ["get k", [1]],
+    ["mset k v k v", [1, 3]],
+    ["mset k v k", [1, 3]],
+    ["bitop and k k k k", [2, 3, 4, 5]],
+    ["bitopcard and k k", [2, 3]],
+    ["rename k k", [1, 2]],
+    ["del k k k", [1, 2, 3]],
+    ["ping text", []],
+    ["cohort rows 2 k k columns 1 k", [3, 4, 7]],
+    ["cohort rows 1 rows and 1 k diff 1 k columns 2 columns and or 2 k k steps 1", [3, 6, 9, 12, 13, 16, 17]],
+  ])("%s has its keys at %j", (request, positions) => {
+    const argv = Argv.of(...request.split(" "));
+    const row = COMMAND_TABLE.find(argv);
+    expect(row && keyPositions(row, argv)).toEqual(positions);
+  });
+
+  test("COMMAND INFO tells of keys behind a word", () => {
+    const [, , , first, last, step, , , specs] = OURS.get("cohort") as Row;
+    expect([first, last, step]).toEqual([0, 0, 0]);
+    expect(specs).toMatchObject([
+      {
+        flags: ["RO", "access", "incomplete"],
+        begin_search: { type: "keyword", spec: { keyword: "ROWS", startfrom: 1 } },
+        find_keys: { type: "keynum", spec: { keynumidx: 0, firstkey: 1, keystep: 1 } },
+      },
+      { begin_search: { spec: { keyword: "COLUMNS" } } },
+    ]);
   });
 });

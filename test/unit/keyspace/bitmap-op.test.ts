@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MIB, OFFSET_MAX } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
-import { BITOPS, type BitOp, bitop } from "../../../src/keyspace/bitmap-op.js";
+import { BITOPS, type BitOp, bitop, bitopCardinality } from "../../../src/keyspace/bitmap-op.js";
 import { bytesArbitrary } from "./bytes.js";
 
 /** What an operation makes of the bytes at one place, the first source's first. */
@@ -57,6 +57,12 @@ describe.each(BITOPS)("BITOP %s", (op) => {
           op,
           chosen.map((i) => strings[i] as Buffer),
         );
+        expect(
+          bitopCardinality(
+            op,
+            chosen.map((i) => bitmaps[i] as Bitmap),
+          ),
+        ).toBe(result.cardinality);
         expect(result.byteLength).toBe(expected.length);
         expect(stringOf(result).equals(expected)).toBe(true);
         bitmaps.forEach((bitmap, i) => {

@@ -1,0 +1,62 @@
+/** Both ways to count what rows and columns share, against plain sets. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Bitmap } from "../../../src/keyspace/bitmap.js";
+import { byMasks, byPairs, type Reach, sharedMembers } from "../../../src/keyspace/shared-members.js";
+
+const OFFSET_LAST = 2 ** 32 - 1;
+/** Few ids, close to each other and at the ends of blocks, so that sets share some. */
+const id = fc.oneof(
+  fc.nat(40),
+  fc.integer({ min: 65_530, max: 65_540 }),
+  fc.integer({ min: 2 ** 31 - 3, max: 2 ** 31 + 3 }),
+  fc.integer({ min: OFFSET_LAST - 5, max: OFFSET_LAST }),
+);
+const ids = fc.uniqueArray(id, { maxLength: 60 });
+const bitmapOf = (members: readonly number[]) => Bitmap.fromMembers(Uint32Array.from(members), 2 ** 29);
+
+test("rows and columns are counted as plain sets are, by pairs and by masks", () => {
+  // More columns than a mask has bits, and sets that are both.
+  const table = fc.record({
+    rows: fc.array(ids, { maxLength: 4 }),
+    columns: fc.array(ids, { maxLength: 70 }),
+    both: fc.array(ids, { maxLength: 3 }),
+    steps: fc.option(fc.integer({ min: 1, max: 80 })),
+  });
+  fc.assert(
+    fc.property(table, ({ rows, columns, both, steps }) => {
+      const shared = both.map(bitmapOf);
+      const rowSets = [...both, ...rows];
+      const columnSets = [...columns, ...both];
+      const rowBitmaps = [...shared, ...rows.map(bitmapOf)];
+      const columnBitmaps = [...columns.map(bitmapOf), ...shared];
+      const { length } = columnSets;
+      const reach: Reach = (row) =>
+        steps === null
+          ? { first: 0, end: length }
+          : { first: Math.min(row, length), end: Math.min(row + steps, length) };
+      const expected = rowSets.map((row, r) => {
+        const { first, end } = reach(r);
+        return columnSets.slice(first, end).map((column) => column.filter((member) => row.includes(member)).length);
+      });
+      for (const way of [byPairs, byMasks, sharedMembers]) {
+        expect(way(rowBitmaps, columnBitmaps, reach)).toEqual(expected);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test.each([
+  [
+    "sparse",
+    (week: number) => Uint32Array.from({ length: 20_000 }, (_, i) => (i * 2_500 + week * (i % 7)) % 50_000_000),
+  ],
+  ["dense", (week: number) => Uint32Array.from({ length: 200_000 }, (_, i) => (i * 3 + week) % 1_000_000)],
+])("a table of %s sets is the same both ways", (_kind, members) => {
+  const weeks = Array.from({ length: 40 }, (_, week) => Bitmap.fromMembers(members(week), 2 ** 29));
+  const reach: Reach = (row) => ({ first: row, end: row + 20 });
+  const table = sharedMembers(weeks.slice(0, 20), weeks, reach);
+  expect(table).toEqual(byPairs(weeks.slice(0, 20), weeks, reach));
+  expect(table.map((cells) => cells[0])).toEqual(weeks.slice(0, 20).map(({ cardinality }) => cardinality));
+});
