@@ -13,7 +13,9 @@ const users = 50_000_000;
 const stayPart = 0.55;
 const returnPart = 0.15;
 
-const workload = /** @type {const} */ ({ kind: "cohort", rows, columns });
+const byClient = /** @type {const} */ ({ kind: "cohort", rows, columns });
+const byCommand = /** @type {const} */ ({ kind: "COHORT", rows, columns });
+const cell = 1 / (rows * columns);
 
 /** @type {import("./support/duel.mjs").Question} */
 export const cohortTable = {
@@ -23,24 +25,42 @@ export const cohortTable = {
       name: `cohort table ${rows}x${columns}, by the client`,
       figure: "time",
       unit: "tables",
-      perOperation: 1 / (rows * columns),
+      perOperation: cell,
       connections: 1,
       pipeline: 1,
       wholeCycles: true,
-      workload,
+      workload: byClient,
+    },
+    {
+      name: `the same by one COHORT, Redis by the client`,
+      figure: "time",
+      unit: "tables",
+      perOperation: 1,
+      connections: 1,
+      pipeline: 1,
+      wholeCycles: true,
+      workload: byCommand,
+      redis: { perOperation: cell, workload: byClient },
     },
   ],
   async load(connection) {
     await setBits(connection, activeUsers());
   },
-  /** The counts of a whole table. */
-  async verify(connection) {
+  /** The counts of a whole table. Where there is COHORT, it must give the same. */
+  async verify(connection, side) {
     const counts = [];
-    for (const { bytes, endsOperation } of makeBatches(workload, 1, new Random(1))) {
+    for (const { bytes, endsOperation } of makeBatches(byClient, 1, new Random(1))) {
       const [reply] = (await connection.send(bytes, endsOperation ? 1 : 4)).slice(-1);
       if (endsOperation) counts.push(Number(reply));
     }
     if (counts.some((count) => count === 0)) throw new Error("a cell of the cohort table is empty");
+    if (side === "ours") {
+      const [batch] = makeBatches(byCommand, 1, new Random(1));
+      const [table] = /** @type {[(Buffer | number[])[]]} */ (await connection.send(batch?.bytes ?? "", 1));
+      const cells = table.flatMap((row) => (Array.isArray(row) ? row.slice(1) : []));
+      if (cells.length !== counts.length || cells.some((count, i) => count !== counts[i]))
+        throw new Error("COHORT counts otherwise than the client");
+    }
     return counts;
   },
 };

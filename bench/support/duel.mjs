@@ -19,6 +19,7 @@ import { shortNumber } from "./table.mjs";
  * @property {number} pipeline
  * @property {boolean} wholeCycles
  * @property {import("./requests.mjs").Workload} workload
+ * @property {{ perOperation: number, workload: import("./requests.mjs").Workload }} [redis] what Redis is asked instead
  */
 
 /**
@@ -26,7 +27,7 @@ import { shortNumber } from "./table.mjs";
  * @property {string} name
  * @property {readonly Row[]} rows
  * @property {(connection: Connection) => Promise<void>} load puts the data set into an empty server
- * @property {(connection: Connection) => Promise<readonly number[]>} verify replies that must be equal on both
+ * @property {(connection: Connection, side: Side) => Promise<readonly number[]>} verify replies that must be equal on both
  */
 
 /**
@@ -89,7 +90,7 @@ async function prepare(question, server, settings) {
   const connection = await Connection.open(server.port);
   try {
     await question.load(connection);
-    const replies = await question.verify(connection);
+    const replies = await question.verify(connection, server.side);
     // What is still on its way to the disk belongs to loading.
     await sleep(2_000);
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
@@ -119,7 +120,7 @@ async function runRow(question, row, servers, settings) {
       const result = await runLoad({
         port: server.port,
         serverPid: server.pid,
-        workload: row.workload,
+        workload: asked(row, server.side).workload,
         connections: row.connections,
         pipeline: row.pipeline,
         wholeCycles: row.wholeCycles,
@@ -131,14 +132,14 @@ async function runRow(question, row, servers, settings) {
       });
       server.pause();
       results.get(server.side)?.push(result);
-      rates.set(server.side, perSecond(row, result));
+      rates.set(server.side, perSecond(asked(row, server.side), result));
     }
     const told = servers.map(({ side }) => `${side} ${shortNumber(rates.get(side))}/s`).join(", ");
     settings.progress(`${row.name}: round ${round + 1} of ${settings.rounds}: ${told}`);
   }
-  const ours = summary(row, results.get("ours") ?? []);
+  const ours = summary(asked(row, "ours"), results.get("ours") ?? []);
   const redisResults = results.get("redis");
-  const redis = redisResults && summary(row, redisResults);
+  const redis = redisResults && summary(asked(row, "redis"), redisResults);
   return { question: question.name, row, ours, redis, ratio: redis && ratioOf(ours, redis) };
 }
 
@@ -152,8 +153,19 @@ function ratioOf(ours, redis) {
   return { ...spread(pairs), median: ours.perSecond.median / redis.perSecond.median };
 }
 
+/** @typedef {Pick<Row, "perOperation" | "workload">} Asked */
+
 /**
  * @param {Row} row
+ * @param {Side} side
+ * @returns {Asked}
+ */
+function asked(row, side) {
+  return side === "redis" ? (row.redis ?? row) : row;
+}
+
+/**
+ * @param {Asked} row
  * @param {import("./load.mjs").JobResult} result
  */
 function perSecond(row, result) {
@@ -161,7 +173,7 @@ function perSecond(row, result) {
 }
 
 /**
- * @param {Row} row
+ * @param {Asked} row
  * @param {readonly import("./load.mjs").JobResult[]} results
  * @returns {SideResult}
  */

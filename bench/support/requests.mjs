@@ -9,7 +9,8 @@ import { Random } from "./random.mjs";
  *   key:0 .. key:keys-1, or the first `keysUsed` of them
  * @typedef {{ kind: "mark_event", events: number, ids: number }} MarkEventWorkload
  * @typedef {{ kind: "cohort", rows: number, columns: number }} CohortWorkload
- * @typedef {BitWorkload | MarkEventWorkload | CohortWorkload} Workload
+ * @typedef {{ kind: "COHORT", rows: number, columns: number }} CohortCommandWorkload the same table, by one command
+ * @typedef {BitWorkload | MarkEventWorkload | CohortWorkload | CohortCommandWorkload} Workload
  */
 
 // bitmapist's keys for the month, week, day and hour of an event.
@@ -27,7 +28,7 @@ const markEventSpans = ["_2025-11", "_W2025-48", "_2025-11-24", "_2025-11-24-10"
  * @typedef {object} Batch
  * @property {Buffer} bytes
  * @property {Field[]} fields
- * @property {number} replyLines lines of the replies; none of these commands replies with a bulk string
+ * @property {number} replyLines lines of the replies; a bulk string, none of which has a line's end in it, is two
  * @property {boolean} endsOperation whether what is timed ends with this batch
  */
 
@@ -44,6 +45,8 @@ export function makeBatches(workload, pipeline, random) {
       return [markEventBatch(workload, random)];
     case "cohort":
       return cohortBatches(workload);
+    case "COHORT":
+      return [cohortCommandBatch(workload)];
     default:
       return [bitBatch(workload, pipeline, random)];
   }
@@ -137,6 +140,29 @@ function markEventBatch({ events, ids }, random) {
   writer.command(["EXEC"]);
   // +OK, a +QUEUED each, the array's header and its integers.
   return writer.batch(2 + 2 * keys.length, true);
+}
+
+/**
+ * @param {CohortCommandWorkload} workload
+ * @returns {Batch}
+ */
+function cohortCommandBatch({ rows, columns }) {
+  const weeks = (/** @type {number} */ from, /** @type {number} */ count) =>
+    Array.from({ length: count }, (_, week) => [cohortKey(from + week)]);
+  const writer = new BatchWriter();
+  writer.command(
+    ["COHORT"],
+    ["ROWS"],
+    [String(rows)],
+    ...weeks(0, rows),
+    ["COLUMNS"],
+    [String(rows + columns - 1)],
+    ...weeks(1, rows + columns - 1),
+    ["STEPS"],
+    [String(columns)],
+  );
+  // A header; for each row its key, a header, its count and its cells.
+  return writer.batch(1 + rows * (2 + 1 + 1 + columns), true);
 }
 
 /**

@@ -173,6 +173,13 @@ def cohort(events, dice):
         expected.append(model_line)
     assert table == expected, (table, expected)
     assert sum(map(sum, table)) > 0
+    # The same by one command.
+    rows = [events.week("registered", row) for row in range(size)]
+    columns = [events.week("active", week % WEEKS) for week in range(2 * size - 1)]
+    reply = events.redis.execute_command(
+        "COHORT", "ROWS", size, *rows, "COLUMNS", len(columns), *columns, "STEPS", size
+    )
+    assert reply[0::2] == [row.encode() for row in rows] and reply[1::2] == expected, (reply, expected)
     # As the cohort page does when it is done.
     events.redis.delete(*events.redis.keys("%s_bitop_*" % PREFIX))
     assert events.redis.keys("%s_bitop_*" % PREFIX) == []
