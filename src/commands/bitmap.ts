@@ -172,6 +172,7 @@ export const BITMAP_COMMANDS: readonly Command[] = [
     complexity: "O(log C) for C containers of 65,536 bits",
     summary: "Reads one bit.",
     handler: getbit,
+    isQuick: true,
   },
   {
     name: "setbit",
@@ -184,5 +185,6 @@ export const BITMAP_COMMANDS: readonly Command[] = [
     complexity: "O(log C) for C containers of 65,536 bits",
     summary: "Sets or clears one bit and gives its old value.",
     handler: setbit,
+    isQuick: true,
   },
 ];

@@ -90,6 +90,8 @@ interface CommandFacts {
 /** A command, or a subcommand. */
 export interface Command extends CommandFacts {
   handler: Handler;
+  /** It sees the time as of the last command before it that is not quick, or of the chunk in which its request came. */
+  isQuick?: true;
   subcommands?: readonly Command[];
 }
 

@@ -18,9 +18,7 @@ const UNQUEUED = new Set(["exec", "discard", "multi", "watch", "quit", "reset"])
 
 /** Runs one request of a client, or queues it, and writes its reply. */
 export function execute(client: Client, argv: Argv, reply: Reply): void {
-  const { keyspace } = client.server;
-  keyspace.tick();
-  client.lastActiveMs = keyspace.now;
+  client.lastActiveMs = client.server.keyspace.now;
   reply.protocol = client.protocol;
   if (client.replyMode === "on") return run(client, argv, reply);
   if (client.replyMode === "skip-next") client.replyMode = "skip";
@@ -39,8 +37,10 @@ function silence(client: Client, reply: Reply, mark: Mark): void {
 }
 
 function run(client: Client, argv: Argv, reply: Reply): void {
-  const { commands } = client.server;
+  const { commands, keyspace } = client.server;
   const command = commands.find(argv);
+  if (command?.isQuick === true) keyspace.step();
+  else keyspace.tick();
   if (command === undefined) return reject(client, undefined, reply, unknownCommand(commands.container(argv), argv));
   const refusal = refuse(client, command, argv);
   if (refusal !== undefined) return reject(client, command, reply, refusal);

@@ -130,6 +130,7 @@ export class Connection implements Peer, Sender {
   #runChunk(): boolean {
     const client = this.#client;
     const { keyspace, saver } = this.#server;
+    keyspace.tick();
     try {
       while (!this.#hasEnough()) {
         const argv = this.#parser.next();
