@@ -15,8 +15,7 @@ const DAMAGED = "ERR the value is damaged in the database file, see the server's
 export function call(command: Command, client: Client, argv: Argv, reply: Reply): void {
   const { stats, log, debug } = client.server;
   const mark = reply.mark();
-  stats.commands++;
-  stats.calls.set(command.name, (stats.calls.get(command.name) ?? 0) + 1);
+  stats.count(command.name);
   client.lastCommand = command.name;
   if (debug) log.notice(`client ${client.id}: ${describe(argv)}`);
   try {

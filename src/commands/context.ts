@@ -14,6 +14,10 @@ export interface Settings {
   requirepass: string;
 }
 
+export interface CommandStats {
+  calls: number;
+}
+
 /** Counters since the start, or since CONFIG RESETSTAT. */
 export class Stats {
   connections = 0;
@@ -24,8 +28,16 @@ export class Stats {
   errorReplies = 0;
   inputBytes = 0;
   outputBytes = 0;
-  /** How often each command ran, by its name. */
-  readonly calls = new Map<string, number>();
+  /** What is counted of each command that ran, by its name. */
+  readonly byCommand = new Map<string, CommandStats>();
+
+  /** A command runs. */
+  count(command: string): void {
+    this.commands++;
+    const known = this.byCommand.get(command);
+    if (known === undefined) this.byCommand.set(command, { calls: 1 });
+    else known.calls++;
+  }
 
   reset(): void {
     Object.assign(this, new Stats());

@@ -151,7 +151,10 @@ const GO_SECTIONS: ReadonlyMap<string, Section> = new Map(
       keys_total: keyspace.databases.reduce((sum, { size }) => sum + size, 0),
       keys_cached: keyspace.residency.keys,
     }),
-    commands: ({ stats: { calls } }) => Object.fromEntries([...calls].sort(([a], [b]) => (a < b ? -1 : 1))),
+    commands: ({ stats: { byCommand } }) => {
+      const calls = [...byCommand].map(([name, { calls }]) => [name, calls] as const);
+      return Object.fromEntries(calls.sort(([a], [b]) => (a < b ? -1 : 1)));
+    },
   }),
 );
 
