@@ -67,9 +67,8 @@ function countMasks(columns: readonly Walk[], rows: readonly Walk[]): Uint32Arra
   const masks = new Uint32Array(BLOCK);
   const counts = rows.map(() => new Uint32Array(PARTS * PART_VALUES));
   for (let block = nextBlock(columns); block < NO_BLOCK; block = nextBlock(columns)) {
-    const end = (block + 1) * BLOCK;
-    for (let c = 0; c < columns.length; c++) (columns[c] as Walk).mark(end, masks, 1 << c);
-    for (let r = 0; r < rows.length; r++) (rows[r] as Walk).count(end - BLOCK, end, masks, counts[r] as Uint32Array);
+    for (let c = 0; c < columns.length; c++) (columns[c] as Walk).mark(block, masks, 1 << c);
+    for (let r = 0; r < rows.length; r++) (rows[r] as Walk).count(block, masks, counts[r] as Uint32Array);
     for (const column of columns) column.clear(masks);
   }
   return counts;
@@ -105,14 +104,14 @@ class Walk {
     return this.#next < this.#members.length ? (this.#members[this.#next] as number) >>> BLOCK_BITS : NO_BLOCK;
   }
 
-  /** Adds `bit` to the masks of the members below `end`. */
-  mark(end: number, masks: Uint32Array, bit: number): void {
+  /** Adds `bit` to the masks of the members in a block. */
+  mark(block: number, masks: Uint32Array, bit: number): void {
     const members = this.#members;
     let i = this.#next;
     this.#marked = i;
     for (; i < members.length; i++) {
       const member = members[i] as number;
-      if (member >= end) break;
+      if (member >>> BLOCK_BITS !== block) break;
       masks[member & IN_BLOCK] = (masks[member & IN_BLOCK] as number) | bit;
     }
     this.#next = i;
@@ -124,14 +123,14 @@ class Walk {
     for (let i = this.#marked; i < this.#next; i++) masks[(members[i] as number) & IN_BLOCK] = 0;
   }
 
-  /** Counts the masks of the members `start`..`end - 1`, each part by its value. */
-  count(start: number, end: number, masks: Uint32Array, counts: Uint32Array): void {
+  /** Counts the masks of the members in a block, each part by its value. */
+  count(block: number, masks: Uint32Array, counts: Uint32Array): void {
     const members = this.#members;
     let i = this.#next;
-    while (i < members.length && (members[i] as number) < start) i++;
+    while (i < members.length && (members[i] as number) >>> BLOCK_BITS < block) i++;
     for (; i < members.length; i++) {
       const member = members[i] as number;
-      if (member >= end) break;
+      if (member >>> BLOCK_BITS !== block) break;
       const mask = masks[member & IN_BLOCK] as number;
       // Most who leave never come back.
       if (mask === 0) continue;
