@@ -42,6 +42,8 @@ export class Writer {
   readonly #flusher: Flusher;
   readonly #warn: (message: string) => void;
   #folder: Folder;
+  /** A slice failed: what is in memory is ahead of the file, and must be read again before anything else is done. */
+  #isStale = false;
   /** What the batches up to this one changed is where it belongs: reading finds it without the log. */
   settledBatch = 0;
   /** Number of the last batch that was committed, and of the last when the round under way began. */
@@ -71,12 +73,22 @@ export class Writer {
 
   /** Commits a batch, or throws and leaves the file as it was. */
   flush(batch: Batch): void {
+    this.#lookAgain();
     const flushed = this.#flusher.flush(batch, (id) => this.#folder.has(id));
     this.#folder.add(flushed);
     this.#names.added(flushed.named);
     this.#batch = batch.number;
     if (flushed.changed.size > 0) this.#lastFlushMs = performance.now();
     if (this.#folder.pendingRows === 0) this.settledBatch = this.#batch;
+  }
+
+  /** Reads again what the file holds, where that must be done. Throws when it can't be read. */
+  #lookAgain(): void {
+    if (!this.#isStale) return;
+    this.#folder = this.#openFolder();
+    this.#garbage.lookAgain();
+    this.#names.lookAgain();
+    this.#isStale = false;
   }
 
   /** Brings the log home soon, whatever its size: memory is short. */
@@ -87,8 +99,9 @@ export class Writer {
   /** Milliseconds until `step` has something to do: 0 for now, undefined for not before the next flush. */
   get dueInMs(): number | undefined {
     const { isRunning, pendingRows, logBytes } = this.#folder;
-    if (isRunning || this.#garbage.isDue || this.#names.isDue) return 0;
-    if (pendingRows === 0) return undefined;
+    if (this.#isStale || isRunning || this.#garbage.isDue || this.#names.isDue) return 0;
+    // Its rows may all have been replaced since; a long one leaves all the same.
+    if (pendingRows === 0) return logBytes >= LOG_BYTES_MAX ? 0 : undefined;
     if (this.#isUrgent || logBytes >= LOG_BYTES_MAX || pendingRows >= LOG_ROWS_MAX) return 0;
     return Math.max(this.#lastFlushMs + FOLD_IDLE_MS - performance.now(), 0);
   }
@@ -110,6 +123,7 @@ export class Writer {
 
   /** Does FOLD_SLICE_MS of that work in one transaction. Throws when it can't be committed; nothing is lost by it. */
   step(): void {
+    this.#lookAgain();
     const end = performance.now() + FOLD_SLICE_MS;
     let settled = this.settledBatch;
     try {
@@ -122,18 +136,21 @@ export class Writer {
         .immediate();
     } catch (error) {
       // The file is as before the slice, and the log in it holds all that was not brought home.
-      this.#folder = this.#openFolder();
-      this.#garbage.lookAgain();
-      this.#names.lookAgain();
+      this.#isStale = true;
+      try {
+        this.#lookAgain();
+      } catch {
+        // What kept the slice from being written may keep the file from being read: it is read before anything else is done.
+      }
       throw error;
     }
-    this.settledBatch = settled;
+    this.settledBatch = Math.max(this.settledBatch, settled);
   }
 
   /** Brings everything home, so that the tables alone are the whole truth. */
   settle(): void {
     this.#isUrgent = true;
-    while (this.#folder.pendingRows > 0 || this.#folder.logBytesInFile > 0) this.step();
+    while (this.#isStale || this.#folder.pendingRows > 0 || this.#folder.logBytesInFile > 0) this.step();
   }
 
   /** Settles, folds all deltas and clears all that nobody needs. */

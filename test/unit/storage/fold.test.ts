@@ -1,12 +1,23 @@
 /** How the log's bits come home: where to, when, in what pieces, and what a failure or a crash in between changes: nothing. */
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { DELTAS_MAX, FOLD_IDLE_MS, FOLD_RATIO, LOG_ROWS_MAX, PRESSURE_STEPS } from "../../../src/config.js";
+import {
+  DELTAS_MAX,
+  FOLD_IDLE_MS,
+  FOLD_RATIO,
+  LOG_BYTES_MAX,
+  LOG_ROWS_MAX,
+  PRESSURE_STEPS,
+} from "../../../src/config.js";
 import { checksum } from "../../../src/storage/values.js";
 import { expectTidy, rowCounts } from "./file-checks.js";
 import { noise, Store } from "./store.js";
 
 // So many keys take long to make.
-vi.mock("../../../src/config.js", async (original) => ({ ...(await original<object>()), LOG_ROWS_MAX: 300 }));
+vi.mock("../../../src/config.js", async (original) => ({
+  ...(await original<object>()),
+  LOG_ROWS_MAX: 300,
+  LOG_BYTES_MAX: 2 ** 16,
+}));
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -300,6 +311,44 @@ describe("a slice that fails", () => {
       expect(store.storage.settledBatch).toBe(3);
     },
   );
+});
+
+test("a slice that fails, and the file cannot be read then either: nothing is lost once it can", () => {
+  const store = storeOf({ a: "a", large: noise(200_000) });
+  for (const key of ["a", "large"]) store.bit(key, 1_700_000);
+  store.flush();
+  const { writer } = store.storage;
+  store.connection.exec(`CREATE TRIGGER failing AFTER DELETE ON log BEGIN SELECT RAISE(ABORT, 'disk full'); END`);
+  store.connection.exec("UPDATE log SET checksum = checksum + 1");
+  expect(() => writer.settle()).toThrow("disk full");
+  for (let again = 0; again < 2; again++) expect(() => writer.settle()).toThrow("log row 1 is not what was written");
+  expect(writer.dueInMs).toBe(0);
+  store.connection.exec("DROP TRIGGER failing");
+  store.connection.exec("UPDATE log SET checksum = checksum - 1");
+  writer.tidy();
+  expectTidy(store.connection);
+  for (const key of ["a", "large"]) expect(store.storage.load(store.id(key)).getBit(1_700_000)).toBe(1);
+});
+
+test("a long log whose rows were all replaced leaves the file", () => {
+  const store = storeOf({ a: "a" });
+  const bits = LOG_BYTES_MAX / 4;
+  for (let i = 0; i < bits; i++) store.bit("a", 1000 + i);
+  store.delete("a");
+  store.put("b", "b");
+  store.flush();
+  expect(rowCounts(store.connection).log).toBe(0);
+  const changed = storeOf({ a: "a" });
+  for (let i = 0; i < bits; i++) changed.bit("a", 1000 + i);
+  changed.flush();
+  changed.delete("a");
+  changed.flush();
+  const { writer } = changed.storage;
+  expect(writer.figures).toMatchObject({ logRows: 0 });
+  expect(writer.dueInMs).toBe(0);
+  while (writer.dueInMs === 0) writer.step();
+  expect(rowCounts(changed.connection).log).toBe(0);
+  expect(writer.figures).toMatchObject({ logBytes: 0, pressure: 1 });
 });
 
 describe("a value that is damaged", () => {
