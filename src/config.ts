@@ -141,7 +141,7 @@ export const FOLD_RATIO = 4;
 /** Or when there are so many of them, each of which costs a look-up of the value: of few bits a round they never grow large. */
 export const DELTAS_MAX = 1024;
 
-/** Size of the file's log, and number of keys in it, at which its bits are brought home. A start after a crash reads so much. */
+/** Size of the file's log, and number of keys in it, at which its bits are brought home. A start after a crash reads up to three times of it. */
 export const LOG_BYTES_MAX = 16 * MIB;
 export const LOG_ROWS_MAX = 100_000;
 
@@ -152,8 +152,14 @@ export const LOG_ROWS_MAX = 100_000;
 export const NEW_NAMES_MAX = 250_000;
 export const NAMES_SLICE_ROWS = 1000;
 
-/** Most cells of a table that one COHORT counts. */
+/**
+ * What one COHORT may ask for, since nobody else is served meanwhile: cells, keys and filters of keys, bytes of what filters leave, and
+ * time by an estimate, in milliseconds.
+ */
 export const COHORT_CELLS_MAX = 100_000;
+export const COHORT_KEYS_MAX = 10_000;
+export const COHORT_FILTERED_BYTES_MAX = 256 * MIB;
+export const COHORT_MS_MAX = 2000;
 
 /** Without further bits the log is brought home after this long. */
 export const FOLD_IDLE_MS = 2000;
@@ -166,7 +172,7 @@ export const LATE_SHARE = 2;
 
 /**
  * The log is late when it is twice as large as it should be. Each further eighth of that makes the batches half as large, so that those
- * who write wait, and doubles the share of the work: it may grow to some three times of what it should be, whatever the load.
+ * who write wait, and doubles the share of the work: it grows to some three times of what it should be, unless one transaction or flush is larger.
  */
 export const PRESSURE_STEPS = 8;
 export const PRESSURE_MAX = 2 ** PRESSURE_STEPS;

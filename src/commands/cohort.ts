@@ -1,9 +1,9 @@
 /** COHORT: a table of how many members rows of keys share with columns of keys, as bitmapist's get_cohort_table counts it. */
-import { COHORT_CELLS_MAX } from "../config.js";
+import { COHORT_CELLS_MAX, COHORT_FILTERED_BYTES_MAX, COHORT_KEYS_MAX, COHORT_MS_MAX } from "../config.js";
 import { CommandError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
-import { bitop } from "../keyspace/bitmap-op.js";
-import { type Reach, sharedMembers } from "../keyspace/shared-members.js";
+import { type BitOp, bitop } from "../keyspace/bitmap-op.js";
+import { pairCost, type Reach, sharedMembers } from "../keyspace/shared-members.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { integerArg, SYNTAX_ERROR } from "./args.js";
@@ -16,6 +16,15 @@ const TOO_MANY_KEYS = new CommandError("ERR Number of keys can't be greater than
 const BAD_FILTER = new CommandError("ERR a filter has one key, or as many as what it filters");
 const BAD_STEPS = new CommandError("ERR STEPS should be greater than 0");
 const TOO_LARGE = new CommandError(`ERR the table would have more than ${COHORT_CELLS_MAX} cells`);
+const TOO_MANY_SOURCES = new CommandError(`ERR the table would take more than ${COHORT_KEYS_MAX} keys and filters`);
+const TOO_LONG = new CommandError(`ERR the table would take longer than ${COHORT_MS_MAX} ms, ask for a part of it`);
+const TOO_MUCH = new CommandError(
+  `ERR what the filters leave would take more than ${COHORT_FILTERED_BYTES_MAX} bytes, ask for a part of the table`,
+);
+
+const NS_MAX = COHORT_MS_MAX * 1e6;
+/** A filter makes a value, which takes so much longer than counting what it would have. */
+const FILTER_COST_FACTOR = 4;
 
 const FILTERS = ["AND", "OR", "DIFF"] as const;
 
@@ -72,7 +81,7 @@ function parse(argv: Argv): Request {
   return request;
 }
 
-/** Positions of all keys, the filters' too. None where the request is not a COHORT that can be answered. */
+/** Positions of all keys, the filters' too. Throws CommandError where the request is no COHORT. */
 function keysOf(argv: Argv): number[] {
   const { rows, columns } = parse(argv);
   return [rows, columns].flatMap(({ positions, filters }) => [
@@ -84,8 +93,12 @@ function keysOf(argv: Argv): number[] {
 function cohort(client: Client, argv: Argv, reply: Reply): void {
   const request = parse(argv);
   const { steps = Number.POSITIVE_INFINITY } = request;
+  const rowCount = request.rows.positions.length;
+  // No row reaches further columns.
+  request.columns.positions.splice(rowCount - 1 + steps);
   const columnCount = request.columns.positions.length;
-  if (request.rows.positions.length * Math.min(steps, columnCount) > COHORT_CELLS_MAX) throw TOO_LARGE;
+  if (rowCount * Math.min(steps, columnCount) > COHORT_CELLS_MAX) throw TOO_LARGE;
+  if (sourcesOf(request.rows) + sourcesOf(request.columns) > COHORT_KEYS_MAX) throw TOO_MANY_SOURCES;
   const reach: Reach = (row) =>
     request.steps === undefined
       ? { first: 0, end: columnCount }
@@ -95,11 +108,16 @@ function cohort(client: Client, argv: Argv, reply: Reply): void {
   try {
     const rows = sources.of(request.rows);
     const columns = sources.of(request.columns);
-    const table = sharedMembers(rows, columns, reach);
+    const table = sharedMembers(rows, columns, reach, NS_MAX);
+    if (table === undefined) throw TOO_LONG;
     answer(reply, argv, request, { rows, columns, table, reach });
   } finally {
     sources.dispose();
   }
+}
+
+function sourcesOf({ positions, filters }: Keys): number {
+  return positions.length * (1 + filters.length);
 }
 
 interface Counted {
@@ -133,6 +151,8 @@ class Sources {
   readonly #found = new Map<string, Bitmap>();
   readonly #missing = new Bitmap();
   readonly #filtered: Bitmap[] = [];
+  readonly #usedBytes = Bitmap.usedBytes();
+  #ns = 0;
 
   constructor(client: Client, argv: Argv) {
     this.#client = client;
@@ -141,13 +161,24 @@ class Sources {
 
   of({ positions, filters }: Keys): Bitmap[] {
     return positions.map((position, i) => {
-      let bitmap = this.#bitmap(position);
+      const bitmap = this.#bitmap(position);
+      if (filters.length === 0) return bitmap;
+      let filtered = bitmap;
       for (const { op, positions: others } of filters) {
-        bitmap = bitop(op, [bitmap, this.#bitmap(others[others.length === 1 ? 0 : i] as number)]);
-        this.#filtered.push(bitmap);
+        const before = filtered;
+        filtered = this.#filter(op, before, this.#bitmap(others[others.length === 1 ? 0 : i] as number));
+        if (before !== bitmap) before.dispose();
       }
-      return bitmap;
+      this.#filtered.push(filtered);
+      return filtered;
     });
+  }
+
+  #filter(op: BitOp, bitmap: Bitmap, other: Bitmap): Bitmap {
+    this.#ns += FILTER_COST_FACTOR * pairCost(bitmap, other);
+    if (this.#ns > NS_MAX) throw TOO_LONG;
+    if (Bitmap.usedBytes() - this.#usedBytes > COHORT_FILTERED_BYTES_MAX) throw TOO_MUCH;
+    return bitop(op, [bitmap, other]);
   }
 
   #bitmap(position: number): Bitmap {

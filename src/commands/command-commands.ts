@@ -10,6 +10,7 @@ import { helpHandler } from "./help.js";
 
 const INVALID_COMMAND = new CommandError("ERR Invalid command specified");
 const NO_KEYS = new CommandError("ERR The command has no key arguments");
+const INVALID_ARGUMENTS = new CommandError("ERR Invalid arguments specified for command");
 const WRONG_ARGUMENTS = new CommandError("ERR Invalid number of arguments specified for command");
 
 /** COMMAND */
@@ -167,7 +168,12 @@ function getkeys(client: Client, argv: Argv, reply: Reply): void {
   if (row === undefined || commands.named(row.name) === undefined) throw INVALID_COMMAND;
   if (row.keys === undefined) throw NO_KEYS;
   if (row.arity > 0 ? request.length !== row.arity : request.length < -row.arity) throw WRONG_ARGUMENTS;
-  const positions = keyPositions(row, request);
+  let positions: number[];
+  try {
+    positions = keyPositions(row, request);
+  } catch (error) {
+    throw error instanceof CommandError ? INVALID_ARGUMENTS : error;
+  }
   reply.array(positions.length);
   for (const position of positions) reply.bulk(request.bytes(position));
 }

@@ -22,14 +22,22 @@ const PART_MASK = PART_VALUES - 1;
 const MEMBERS_MAX = 2 ** 24;
 
 /** What a step takes, in nanoseconds, measured; only which way is chosen depends on it. A container spans 65,536 ids. */
-const COST = { call: 300, container: 20, member: 1.2, containerMax: 300, mask: 4 };
+const COST = { call: 300, container: 20, member: 1.2, containerMax: 300, mask: 4, maskedRow: 12_000 };
 
 /** The columns `first`..`end - 1` that row number `row` is compared with. */
 export type Reach = (row: number) => { first: number; end: number };
 
-/** For each row the number of members that it shares with each column that it reaches. */
-export function sharedMembers(rows: readonly Bitmap[], columns: readonly Bitmap[], reach: Reach): number[][] {
-  return (isMaskingCheaper(rows, columns, reach) ? byMasks : byPairs)(rows, columns, reach);
+/** For each row the number of members that it shares with each column that it reaches; undefined when that takes longer than `nsMax`. */
+export function sharedMembers(
+  rows: readonly Bitmap[],
+  columns: readonly Bitmap[],
+  reach: Reach,
+  nsMax = Number.POSITIVE_INFINITY,
+): number[][] | undefined {
+  const masks = maskCost(rows, columns);
+  const pairs = pairsCost(rows, columns, reach, Math.min(masks, nsMax));
+  if (Math.min(masks, pairs) > nsMax) return undefined;
+  return (masks < pairs ? byMasks : byPairs)(rows, columns, reach);
 }
 
 /** Exported for its test. */
@@ -148,22 +156,27 @@ class Walk {
   }
 }
 
-function isMaskingCheaper(rows: readonly Bitmap[], columns: readonly Bitmap[], reach: Reach): boolean {
+function maskCost(rows: readonly Bitmap[], columns: readonly Bitmap[]): number {
   const membersOf = (bitmaps: readonly Bitmap[]) => bitmaps.reduce((sum, { cardinality }) => sum + cardinality, 0);
   const columnMembers = membersOf(columns);
   const rowMembers = membersOf(rows);
-  if (columnMembers + rowMembers > MEMBERS_MAX) return false;
+  if (columnMembers + rowMembers > MEMBERS_MAX) return Number.POSITIVE_INFINITY;
   const groups = Math.ceil(columns.length / GROUP);
-  const masks = COST.mask * (2 * columnMembers + groups * rowMembers);
-  let pairs = 0;
-  rows.forEach((row, r) => {
-    const { first, end } = reach(r);
-    for (let c = first; c < end && pairs <= masks; c++) pairs += pairCost(row, columns[c] as Bitmap);
-  });
-  return masks < pairs;
+  return COST.mask * (2 * columnMembers + groups * rowMembers) + COST.maskedRow * groups * rows.length;
 }
 
-function pairCost(a: Bitmap, b: Bitmap): number {
+/** Sums no further than above `nsMax`. */
+function pairsCost(rows: readonly Bitmap[], columns: readonly Bitmap[], reach: Reach, nsMax: number): number {
+  let ns = 0;
+  rows.forEach((row, r) => {
+    const { first, end } = reach(r);
+    for (let c = first; c < end && ns <= nsMax; c++) ns += pairCost(row, columns[c] as Bitmap);
+  });
+  return ns;
+}
+
+/** What it takes to compare two values container by container, in nanoseconds, about. */
+export function pairCost(a: Bitmap, b: Bitmap): number {
   const containers = Math.min(containersOf(a), containersOf(b));
   const members = COST.member * (a.cardinality + b.cardinality);
   return COST.call + Math.min(COST.container * containers + members, COST.containerMax * containers);

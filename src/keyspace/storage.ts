@@ -60,7 +60,7 @@ export interface Storage {
    */
   write(batch: Batch): Promise<Uint32Array | undefined>;
   readonly figures: StorageFigures;
-  /** How far the storage is behind in its own work, as of the last commit: batches should be smaller by so much. 1 while it is not. */
+  /** How far the storage is behind in its own work, as far as is known: batches should be smaller by so much. 1 while it is not. */
   readonly pressure: number;
   /** Whether what is committed would survive a loss of power without `sync`. */
   readonly syncsCommits: boolean;

@@ -106,6 +106,32 @@ describe("COHORT", () => {
   });
 });
 
+test("COHORT refuses more keys and filters than it may have, and what would take too long, before it counts", () => {
+  const rows = ["5001", ...Array.from({ length: 5001 }, () => "w:1")].join(" ");
+  expect(client.say(`COHORT ROWS ${rows} AND 1 paid COLUMNS 1 w:1`)).toBe(
+    "-ERR the table would take more than 10000 keys and filters\r\n",
+  );
+  client.say("SETBIT far 4294967295 1");
+  client.say("BITOP NOT dense far");
+  client.say("SETBIT dense 0 0");
+  const dense = ["300", ...Array.from({ length: 300 }, () => "dense")].join(" ");
+  for (const request of [`COHORT ROWS ${dense} COLUMNS ${dense}`, `COHORT ROWS ${dense} OR 1 dense COLUMNS 1 w:1`]) {
+    expect(client.say(request)).toBe("-ERR the table would take longer than 2000 ms, ask for a part of it\r\n");
+  }
+});
+
+test("COHORT looks at no column that no row reaches", () => {
+  const before = server.stats.keyspaceHits;
+  expect(ask("COHORT ROWS 1 w:1 COLUMNS 3 w:1 w:2 w:3 STEPS 2")).toEqual(["w:1", [4, 4, 2]]);
+  expect(server.stats.keyspaceHits - before).toBe(2);
+});
+
+test("COMMAND GETKEYS of a COHORT that is none says so", () => {
+  expect(client.say("COMMAND GETKEYS COHORT ROWS x a COLUMNS 1 b")).toBe(
+    "-ERR Invalid arguments specified for command\r\n",
+  );
+});
+
 describe("BITOPCARD", () => {
   test.each([
     ["AND w:1 w:2", 2],
