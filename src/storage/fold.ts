@@ -48,8 +48,6 @@ export class Folder {
   /** Bits of the flushes since the last round began. */
   #pending: Pending;
   #round: Round | undefined;
-  /** That of the last round, empty. */
-  #spare: Pending | undefined;
   readonly #foldable = new Set<number>();
   #fold: Fold | undefined;
   /** Bytes of all deltas in the file. */
@@ -119,8 +117,7 @@ export class Folder {
   begin(lastLogRow: number): void {
     if (this.#round !== undefined) return;
     this.#round = { pending: this.#pending, lastLogRow, ids: this.#pending.ids(), next: 0 };
-    this.#pending = this.#spare ?? new Pending();
-    this.#spare = undefined;
+    this.#pending = new Pending();
   }
 
   /** Folds all deltas that there are, however small. */
@@ -139,8 +136,6 @@ export class Folder {
     if (id === undefined) {
       this.#deleteLog.run(round.lastLogRow);
       this.#round = undefined;
-      round.pending.clear();
-      this.#spare = round.pending;
       return true;
     }
     round.next++;

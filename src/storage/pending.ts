@@ -14,17 +14,12 @@ const PAGE_WORDS = 2 ** 16;
 const PARTS_MIN = 64;
 /** Knuth's multiplicative hash: 2^32 by the golden ratio. */
 const HASH_FACTOR = 0x9e3779b1;
-/** What `clear` keeps: 8 MB of words, and room for 262,144 parts. */
-const PAGES_KEPT_MAX = 32;
-const PARTS_KEPT_MAX = 2 ** 18;
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
-const NO_PAGE = -1;
 const NO_PART = 2 ** 32 - 1;
 
 export class Pending {
-  #pages: Uint32Array[] = [];
-  /** The page that is being filled, and the words of it that are in use. */
-  #page = NO_PAGE;
+  readonly #pages: Uint32Array[] = [];
+  /** Words in use of the last page. */
   #used = 0;
   /** Each part's page and first word, and the part before it of the same row, in the order of the log. */
   #places: Uint32Array;
@@ -50,25 +45,15 @@ export class Pending {
     this.#newest = new Uint32Array(2 * parts);
   }
 
-  /** Empties it. Its memory is kept, if it is not unusually much: it would wait for the collector, and the next log needs as much. */
-  clear(): void {
-    const empty = this.#earlier.length > PARTS_KEPT_MAX ? new Pending() : this;
-    this.#pages = this.#pages.filter((page) => page.length === PAGE_WORDS).slice(0, PAGES_KEPT_MAX);
-    this.#page = NO_PAGE;
-    this.#used = 0;
-    this.#places = empty.#places;
-    this.#earlier = empty.#earlier;
-    this.#parts = 0;
-    this.#newest = empty.#newest.fill(0);
-    this.rows = 0;
-    this.logBytes = 0;
-    this.lastId = 0;
-  }
-
   /** Adds a row of the log: what one flush changed later than all that is here. */
   append(words: Uint8Array): void {
     const length = words.length / WORD_BYTES;
-    const page = this.#pageFor(length);
+    let page = this.#pages.at(-1);
+    if (page === undefined || length > page.length - this.#used) {
+      page = new Uint32Array(Math.max(length, PAGE_WORDS));
+      this.#pages.push(page);
+      this.#used = 0;
+    }
     // A blob may begin anywhere, and words need their alignment.
     new Uint8Array(page.buffer, this.#used * WORD_BYTES, words.length).set(words);
     const end = this.#used + length;
@@ -80,18 +65,6 @@ export class Pending {
     this.logBytes += words.length;
   }
 
-  /** The page that has room for so many words. */
-  #pageFor(words: number): Uint32Array {
-    const current = this.#pages[this.#page];
-    if (current !== undefined && words <= current.length - this.#used) return current;
-    this.#used = 0;
-    const kept = this.#pages[++this.#page];
-    if (kept !== undefined && words <= kept.length) return kept;
-    const page = new Uint32Array(Math.max(words, PAGE_WORDS));
-    this.#pages[this.#page] = page;
-    return page;
-  }
-
   #add(part: LogPart): void {
     if (this.#parts === this.#earlier.length) {
       this.#places = doubled(this.#places);
@@ -100,7 +73,7 @@ export class Pending {
     }
     const { id } = part;
     const number = this.#parts++;
-    this.#places[2 * number] = this.#page;
+    this.#places[2 * number] = this.#pages.length - 1;
     this.#places[2 * number + 1] = part.start;
     const slot = this.#slot(id);
     const newest = (this.#newest[slot] as number) - 1;

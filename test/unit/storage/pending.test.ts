@@ -185,29 +185,3 @@ test("flushes of any size have room, and many of them", () => {
   for (const bits of flushes) pending.append(bytesOf(encodeLog(new Map([[1, rowOf(bits)]]), [])));
   expect(pending.row(1)?.bits).toEqual(flushes.flat());
 });
-
-test("one that is cleared is as a new one, whatever it has held", () => {
-  const pending = new Pending();
-  const logs: (readonly [number, number[]])[][] = [
-    [[1, [packed(1, 1)]]],
-    Array.from({ length: 300_000 }, (_, i) => [i + 1, [packed(i, 1)]] as const),
-    [[5, Array.from({ length: 200_000 }, (_, at) => packed(at, 1))]],
-    [
-      [1, [packed(9, 0)]],
-      [2, [packed(9, 1)]],
-    ],
-  ];
-  for (const log of logs) {
-    pending.clear();
-    expect([pending.rows, pending.logBytes, pending.lastId, rowsOf(pending), pending.row(1)]).toEqual([
-      0,
-      0,
-      0,
-      [],
-      undefined,
-    ]);
-    for (const [id, bits] of log) pending.append(bytesOf(encodeLog(new Map([[id, rowOf(bits)]]), [])));
-    expect([pending.rows, pending.lastId]).toEqual([log.length, log.at(-1)?.[0]]);
-    for (const [id, bits] of [log[0], log.at(-1)] as [number, number[]][]) expect(pending.row(id)).toEqual(rowOf(bits));
-  }
-});
