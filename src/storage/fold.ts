@@ -136,6 +136,7 @@ export class Folder {
     if (id === undefined) {
       this.#deleteLog.run(round.lastLogRow);
       this.#round = undefined;
+      round.pending.dispose();
       return true;
     }
     round.next++;

@@ -45,6 +45,18 @@ export class Pending {
     this.#newest = new Uint32Array(2 * parts);
   }
 
+  /**
+   * Gives its memory back soon rather than at a collection of all objects, which may be long in coming: old buffers get young owners. It
+   * must not be used again.
+   */
+  dispose(): void {
+    const arrays = [...this.#pages, this.#places, this.#earlier, this.#newest];
+    for (const { buffer, byteLength } of arrays) {
+      passing(byteLength);
+      structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    }
+  }
+
   /** Adds a row of the log: what one flush changed later than all that is here. */
   append(words: Uint8Array): void {
     const length = words.length / WORD_BYTES;

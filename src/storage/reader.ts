@@ -112,6 +112,7 @@ export class Reader {
 
   /** The writer has brought home what the log held when the file was opened. */
   protected leftoverSettled(): void {
+    this.#leftover?.dispose();
     this.#leftover = undefined;
   }
 }
