@@ -10,7 +10,7 @@ import { MIB, PASSING_BYTES_MAX } from "./config.js";
 /** From this size on a buffer gets memory of its own from the system, which takes it back whole. */
 const OWN_MEMORY_BYTES_MIN = MIB;
 /** So large must it be for that: glibc never serves more than 32 MiB from its heap. What is not written to takes no memory. */
-const OWN_MEMORY_BYTES = 33 * MIB;
+export const OWN_MEMORY_BYTES = 33 * MIB;
 
 type Collect = (options: { type: "minor" }) => void;
 

@@ -4,12 +4,15 @@
  * of it is found by the row's id: a start after a crash may find some 100,000 rows in it, which would be as many objects.
  */
 import { StartError } from "../errors.js";
-import { passing } from "../passing-buffer.js";
+import { OWN_MEMORY_BYTES, passing } from "../passing-buffer.js";
 import { type ChangedRow, isLogRow, LOG_PART_BYTES_MIN, LogPart, logBytes, logRows } from "./log.js";
 import type { Connection } from "./schema.js";
 
-/** Words are kept in pages of so many, or of as many as one flush's words are, so that they need not be copied as they grow. */
-const PAGE_WORDS = 2 ** 16;
+/**
+ * Words are kept in pages of so many, or of as many as one flush's words are: so large that the system gives and takes each of them by
+ * itself, which leaves no holes in the heap. What is not written to takes no memory.
+ */
+const PAGE_WORDS = OWN_MEMORY_BYTES / Uint32Array.BYTES_PER_ELEMENT;
 /** Room for parts at first, where no more is known to come. A power of two. */
 const PARTS_MIN = 64;
 /** Knuth's multiplicative hash: 2^32 by the golden ratio. */
