@@ -69,6 +69,9 @@ export const FLUSH_ENTRIES = 16_384;
  */
 export const UNCOMMITTED_ENTRIES_MAX = 2 * FLUSH_ENTRIES;
 
+/** Bytes of them at which they wait while the storage is behind in its own work, to be divided by how far it is. */
+export const UNCOMMITTED_BYTES_PRESSED = 2 * FLUSH_BYTES;
+
 /** Age of the oldest uncommitted change at which clients that write are made to wait, so that `everysec` holds. */
 export const COMMIT_AGE_MS_MAX = 900;
 
@@ -125,6 +128,15 @@ export const KEYS_PIECE_BYTES = 32 * KIB;
 /** Most keys one SCAN call looks at, whatever COUNT says, so that one call cannot keep the others waiting: some 1 ms. */
 export const SCAN_COUNT_MAX = 250;
 
+/**
+ * What one COHORT may ask for, since nobody else is served meanwhile: cells, keys and filters of keys, bytes of what filters leave, and
+ * time by an estimate, in milliseconds.
+ */
+export const COHORT_CELLS_MAX = 100_000;
+export const COHORT_KEYS_MAX = 10_000;
+export const COHORT_FILTERED_BYTES_MAX = 256 * MIB;
+export const COHORT_MS_MAX = 2000;
+
 /** SQLite page cache of the reader and of the writer, in KiB each. The default of 2 MiB is too small for random inserts. */
 export const READER_CACHE_KIB = 8 * KIB;
 export const WRITER_CACHE_KIB = 16 * KIB;
@@ -151,15 +163,6 @@ export const LOG_ROWS_MAX = 100_000;
  */
 export const NEW_NAMES_MAX = 250_000;
 export const NAMES_SLICE_ROWS = 1000;
-
-/**
- * What one COHORT may ask for, since nobody else is served meanwhile: cells, keys and filters of keys, bytes of what filters leave, and
- * time by an estimate, in milliseconds.
- */
-export const COHORT_CELLS_MAX = 100_000;
-export const COHORT_KEYS_MAX = 10_000;
-export const COHORT_FILTERED_BYTES_MAX = 256 * MIB;
-export const COHORT_MS_MAX = 2000;
 
 /** Without further bits the log is brought home after this long. */
 export const FOLD_IDLE_MS = 2000;

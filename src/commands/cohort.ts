@@ -64,9 +64,9 @@ function parse(argv: Argv): Request {
     const positions = counted();
     const filters: Keys["filters"] = [];
     for (let op = FILTERS.find(next); op !== undefined; op = FILTERS.find(next)) {
-      filters.push({ op, positions: counted() });
-      const { length } = filters.at(-1)?.positions ?? [];
-      if (length !== 1 && length !== positions.length) throw BAD_FILTER;
+      const others = counted();
+      if (others.length !== 1 && others.length !== positions.length) throw BAD_FILTER;
+      filters.push({ op, positions: others });
     }
     return { positions, filters };
   };
@@ -150,7 +150,7 @@ class Sources {
   readonly #argv: Argv;
   readonly #found = new Map<string, Bitmap>();
   readonly #missing = new Bitmap();
-  readonly #filtered: Bitmap[] = [];
+  readonly #filtered = new Set<Bitmap>();
   readonly #usedBytes = Bitmap.usedBytes();
   #ns = 0;
 
@@ -161,16 +161,13 @@ class Sources {
 
   of({ positions, filters }: Keys): Bitmap[] {
     return positions.map((position, i) => {
-      const bitmap = this.#bitmap(position);
-      if (filters.length === 0) return bitmap;
-      let filtered = bitmap;
+      let bitmap = this.#bitmap(position);
       for (const { op, positions: others } of filters) {
-        const before = filtered;
-        filtered = this.#filter(op, before, this.#bitmap(others[others.length === 1 ? 0 : i] as number));
-        if (before !== bitmap) before.dispose();
+        const before = bitmap;
+        bitmap = this.#filter(op, before, this.#bitmap(others[others.length === 1 ? 0 : i] as number));
+        if (this.#filtered.delete(before)) before.dispose();
       }
-      this.#filtered.push(filtered);
-      return filtered;
+      return bitmap;
     });
   }
 
@@ -178,7 +175,9 @@ class Sources {
     this.#ns += FILTER_COST_FACTOR * pairCost(bitmap, other);
     if (this.#ns > NS_MAX) throw TOO_LONG;
     if (Bitmap.usedBytes() - this.#usedBytes > COHORT_FILTERED_BYTES_MAX) throw TOO_MUCH;
-    return bitop(op, [bitmap, other]);
+    const filtered = bitop(op, [bitmap, other]);
+    this.#filtered.add(filtered);
+    return filtered;
   }
 
   #bitmap(position: number): Bitmap {

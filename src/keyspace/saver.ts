@@ -11,14 +11,13 @@ import {
   FLUSH_ENTRIES,
   FLUSH_INTERVAL_MS,
   GATHER_TURNS_MAX,
+  UNCOMMITTED_BYTES_PRESSED,
   UNCOMMITTED_ENTRIES_MAX,
 } from "../config.js";
 import type { Keyspace } from "./keyspace.js";
 import type { Storage } from "./storage.js";
 
 const NS_PER_MS = 1e6;
-/** Bytes of uncommitted changes at which those who write wait while the storage is behind; divided by how far it is. */
-const UNCOMMITTED_BYTES_PRESSED = 2 * FLUSH_BYTES;
 
 /** Somebody who waits until `keyspace.changes` as of his call are committed. */
 interface Waiter {

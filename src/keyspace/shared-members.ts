@@ -54,6 +54,7 @@ export function byMasks(rows: readonly Bitmap[], columns: readonly Bitmap[], rea
   for (const bitmap of [...rows, ...columns]) if (!laidOut.has(bitmap)) laidOut.set(bitmap, bitmap.members);
   const walk = (bitmap: Bitmap) => new Walk(laidOut.get(bitmap) as Uint32Array);
   const table = rows.map((): number[] => []);
+  const masks = new Uint32Array(BLOCK);
   for (let start = 0; start < columns.length; start += GROUP) {
     const group = columns.slice(start, start + GROUP);
     const reached = rows.flatMap((row, r) => {
@@ -62,7 +63,7 @@ export function byMasks(rows: readonly Bitmap[], columns: readonly Bitmap[], rea
       return first < end ? [{ row, cells: table[r] as number[], first, end }] : [];
     });
     const counted = reached.map(({ row }) => walk(row));
-    const counts = countMasks(group.map(walk), counted);
+    const counts = countMasks(group.map(walk), counted, masks);
     reached.forEach(({ cells, first, end }, i) => {
       for (let column = first; column < end; column++) cells.push(total(counts[i] as Uint32Array, column));
     });
@@ -70,9 +71,8 @@ export function byMasks(rows: readonly Bitmap[], columns: readonly Bitmap[], rea
   return table;
 }
 
-/** For each row how often each part of a mask has each value. */
-function countMasks(columns: readonly Walk[], rows: readonly Walk[]): Uint32Array[] {
-  const masks = new Uint32Array(BLOCK);
+/** For each row how often each part of a mask has each value. `masks` is all 0, before and afterwards. */
+function countMasks(columns: readonly Walk[], rows: readonly Walk[], masks: Uint32Array): Uint32Array[] {
   const counts = rows.map(() => new Uint32Array(PARTS * PART_VALUES));
   for (let block = nextBlock(columns); block < NO_BLOCK; block = nextBlock(columns)) {
     for (let c = 0; c < columns.length; c++) (columns[c] as Walk).mark(block, masks, 1 << c);

@@ -138,7 +138,7 @@ export interface LogRow {
 }
 
 /** Bytes of all the log's rows. */
-export function logBytes(connection: Connection): number {
+export function logSize(connection: Connection): number {
   return connection.prepare<[], number>("SELECT total(length(words)) FROM log").pluck().get() ?? 0;
 }
 

@@ -5,7 +5,7 @@
  */
 import { StartError } from "../errors.js";
 import { OWN_MEMORY_BYTES, passing } from "../passing-buffer.js";
-import { type ChangedRow, isLogRow, LOG_PART_BYTES_MIN, LogPart, logBytes, logRows } from "./log.js";
+import { type ChangedRow, isLogRow, LOG_PART_BYTES_MIN, LogPart, logRows, logSize } from "./log.js";
 import type { Connection } from "./schema.js";
 
 /**
@@ -177,7 +177,7 @@ function doubled(array: Uint32Array): Uint32Array<ArrayBuffer> {
 
 /** What the file's log holds. Throws StartError where a row of it is not what was written. */
 export function readLog(connection: Connection): Pending {
-  const pending = new Pending(logBytes(connection));
+  const pending = new Pending(logSize(connection));
   for (const row of logRows(connection)) {
     if (!isLogRow(row)) {
       throw new StartError(`the database file is damaged: log row ${row.batch} is not what was written`);

@@ -7,6 +7,7 @@ import type { Bit } from "../keyspace/value.js";
 import { type Pending, readLog } from "./pending.js";
 import type { Connection } from "./schema.js";
 import { VALUE_ROWS_MAX, Values } from "./values.js";
+import type { WriterFigures } from "./writer.js";
 
 interface KeyRow {
   id: number;
@@ -106,8 +107,8 @@ export class Reader {
   }
 
   /** What a crash left in the log, for INFO until the writer tells of itself. */
-  protected get leftoverFigures(): { logBytes: number; logRows: number } {
-    return { logBytes: this.#leftover?.logBytes ?? 0, logRows: this.#leftover?.rows ?? 0 };
+  protected get leftoverFigures(): WriterFigures {
+    return { logBytes: this.#leftover?.logBytes ?? 0, logRows: this.#leftover?.rows ?? 0, deltaBytes: 0 };
   }
 
   /** The writer has brought home what the log held when the file was opened. */

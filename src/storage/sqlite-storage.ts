@@ -36,6 +36,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
   readonly #synced = new Map<number, Waiter<void>>();
   readonly #events: StorageEvents;
   #figures: WriterFigures;
+  pressure: number;
   #syncNumber = 0;
   #appendfsync: AppendFsync;
   #closing = false;
@@ -48,8 +49,8 @@ export class SqliteStorage extends Reader implements DurableStorage {
     super(connection);
     this.#connection = connection;
     this.#snapshot = new TurnSnapshot(connection);
-    const { leftoverFigures } = this;
-    this.#figures = { ...leftoverFigures, deltaBytes: 0, pressure: pressureOf(leftoverFigures) };
+    this.#figures = this.leftoverFigures;
+    this.pressure = pressureOf(this.#figures);
     this.#path = path;
     this.#lock = lock;
     this.#events = events;
@@ -102,10 +103,6 @@ export class SqliteStorage extends Reader implements DurableStorage {
     this.#ask({ synchronous: SYNCHRONOUS[appendfsync] });
   }
 
-  get pressure(): number {
-    return this.#figures.pressure;
-  }
-
   get figures(): StorageFigures {
     const fileBytes = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
     return { ...this.#figures, walBytes: walBytes(this.#path) ?? 0, fileBytes };
@@ -141,13 +138,13 @@ export class SqliteStorage extends Reader implements DurableStorage {
     this.#snapshot.refresh();
     switch (report.kind) {
       case "committed":
-        this.#figures = report.figures;
+        this.#take(report.figures);
         this.#committed.get(report.number)?.resolve(report.words);
         this.#committed.delete(report.number);
         this.#events.onWritten();
         break;
       case "settled":
-        this.#figures = report.figures;
+        this.#take(report.figures);
         this.leftoverSettled();
         this.#events.onSettled(report.number);
         break;
@@ -168,6 +165,12 @@ export class SqliteStorage extends Reader implements DurableStorage {
         this.#closed();
         break;
     }
+  }
+
+  /** Keeps what the writer tells of itself. The pressure is asked for after every command, and so it is not computed then. */
+  #take(figures: WriterFigures): void {
+    this.#figures = figures;
+    this.pressure = pressureOf(figures);
   }
 
   #died(error: Error): void {

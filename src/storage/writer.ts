@@ -15,19 +15,16 @@ import type { Connection } from "./schema.js";
 import { Values } from "./values.js";
 
 /** What there is still to do. */
-export interface WriterFigures extends Pick<StorageFigures, "logBytes" | "logRows" | "deltaBytes"> {
-  /** As Storage.pressure. */
-  pressure: number;
-}
+export type WriterFigures = Pick<StorageFigures, "logBytes" | "logRows" | "deltaBytes">;
 
 /** The size of the log against that from which on it is late. */
-function lateness(logBytes: number, logRows: number): number {
+function latenessOf({ logBytes, logRows }: WriterFigures): number {
   return Math.max(logBytes / LOG_BYTES_MAX, logRows / LOG_ROWS_MAX) / 2;
 }
 
 /** How much smaller batches should be, and how much larger the share of the work between them: 1..PRESSURE_MAX. */
-export function pressureOf({ logBytes, logRows }: { logBytes: number; logRows: number }): number {
-  const steps = PRESSURE_STEPS * (lateness(logBytes, logRows) - 1);
+export function pressureOf(figures: WriterFigures): number {
+  const steps = PRESSURE_STEPS * (latenessOf(figures) - 1);
   return Math.min(Math.max(2 ** steps, 1), PRESSURE_MAX);
 }
 
@@ -68,7 +65,7 @@ export class Writer {
 
   get figures(): WriterFigures {
     const { logBytesInFile, pendingRows, deltaBytes } = this.#folder;
-    return { logBytes: logBytesInFile, logRows: pendingRows, deltaBytes, pressure: this.pressure };
+    return { logBytes: logBytesInFile, logRows: pendingRows, deltaBytes };
   }
 
   /** Commits a batch, or throws and leaves the file as it was. */
@@ -112,13 +109,11 @@ export class Writer {
   }
 
   get #isFoldLate(): boolean {
-    const { logBytesInFile, pendingRows } = this.#folder;
-    return lateness(logBytesInFile, pendingRows) >= 1;
+    return latenessOf(this.figures) >= 1;
   }
 
   get pressure(): number {
-    const { logBytesInFile, pendingRows } = this.#folder;
-    return pressureOf({ logBytes: logBytesInFile, logRows: pendingRows });
+    return pressureOf(this.figures);
   }
 
   /** Does FOLD_SLICE_MS of that work in one transaction. Throws when it can't be committed; nothing is lost by it. */

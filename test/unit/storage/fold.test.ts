@@ -348,7 +348,8 @@ test("a long log whose rows were all replaced leaves the file", () => {
   expect(writer.dueInMs).toBe(0);
   while (writer.dueInMs === 0) writer.step();
   expect(rowCounts(changed.connection).log).toBe(0);
-  expect(writer.figures).toMatchObject({ logBytes: 0, pressure: 1 });
+  expect(writer.figures).toMatchObject({ logBytes: 0 });
+  expect(writer.pressure).toBe(1);
 });
 
 describe("a value that is damaged", () => {
