@@ -60,11 +60,13 @@ function roundUp(bytes: number): number {
 
 const NO_BYTES = Buffer.from(new ArrayBuffer(0));
 const NO_WORDS = new Uint32Array(0);
+const NO_HALVES = new Uint16Array(0);
 
 export class Arena {
-  /** Each page's memory, seen as bytes and as words. */
+  /** Each page's memory, seen as bytes, as words and as halves of words. */
   readonly #bytes: Buffer[] = [];
   readonly #words: Uint32Array[] = [];
+  readonly #halves: Uint16Array[] = [];
   /** What else there is to know of each page, by its number. */
   #classOf = new Uint8Array(INITIAL_PAGES);
   #blockBytes = new Uint32Array(INITIAL_PAGES);
@@ -154,6 +156,11 @@ export class Arena {
     return this.#words[ref >>> PAGE_UNIT_BITS] as Uint32Array;
   }
 
+  /** The same page as 16-bit words. The block begins at `offsetOf(ref) / 2`. */
+  halvesOf(ref: number): Uint16Array {
+    return this.#halves[ref >>> PAGE_UNIT_BITS] as Uint16Array;
+  }
+
   /** Where a block begins in its page, in bytes. */
   offsetOf(ref: number): number {
     return (ref & (PAGE_UNITS - 1)) << UNIT_BITS;
@@ -207,6 +214,7 @@ export class Arena {
     const memory = new ArrayBuffer(pageBytes);
     this.#bytes[page] = Buffer.from(memory);
     this.#words[page] = new Uint32Array(memory);
+    this.#halves[page] = new Uint16Array(memory);
     this.#classOf[page] = sizeClass;
     this.#blockBytes[page] = blockBytes;
     this.#blocks[page] = 0;
@@ -220,6 +228,7 @@ export class Arena {
     this.#reservedBytes -= (this.#bytes[page] as Buffer).length;
     this.#bytes[page] = NO_BYTES;
     this.#words[page] = NO_WORDS;
+    this.#halves[page] = NO_HALVES;
     this.#next[page] = this.#unused;
     this.#unused = page;
   }

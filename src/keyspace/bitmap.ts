@@ -7,6 +7,14 @@
 import roaring from "roaring";
 import { REPLY_SLICE_BYTES } from "../config.js";
 import { passingBuffer } from "../passing-buffer.js";
+import {
+  ARRAY_MEMBERS_MAX,
+  COOKIE_NO_RUNS,
+  containerBytes,
+  DESCRIPTOR_BYTES,
+  HEADER_BYTES,
+  OFFSET_BYTES,
+} from "./portable-format.js";
 import type { Bit, Value } from "./value.js";
 
 const { RoaringBitmap32 } = roaring;
@@ -17,6 +25,8 @@ export class Bitmap implements Value {
   readonly set: RoaringSet;
   /** Length of the Redis string in bytes, 0..2^29. Every element is below 8 * byteLength. */
   byteLength: number;
+  /** How often single bits were asked of it: whoever keeps it may prefer another form for that. */
+  bitUses = 0;
 
   constructor(set: RoaringSet = new RoaringBitmap32(), byteLength = 0) {
     this.set = set;
@@ -196,15 +206,8 @@ class Slices implements Iterator<Buffer, void> {
 /** Number of all offsets. */
 const OFFSETS = 2 ** 32;
 
-/** A container of Roaring's portable format spans 65,536 bits: 8 KiB of string. */
+/** A container spans 65,536 bits: 8 KiB of string. */
 const CONTAINER_BYTES = 8192;
-/** Up to this many members a container is a sorted array, above it a bitset (Roaring format specification). */
-const ARRAY_CONTAINER_MEMBERS_MAX = 4096;
-/** Cookie of a portable set without run containers. */
-const COOKIE_NO_RUNS = 12346;
-const HEADER_BYTES = 8;
-const DESCRIPTOR_BYTES = 8;
-
 const ZEROS = Buffer.alloc(CONTAINER_BYTES);
 
 /** For each byte its bits in the opposite order: Redis counts from the most significant, Roaring from the least. */
@@ -228,22 +231,22 @@ function portableFromBytes(bytes: Uint8Array): Buffer {
     const members = countMembers(block);
     if (members === 0) continue;
     blocks.push({ key: start / CONTAINER_BYTES, block, members });
-    dataBytes += members <= ARRAY_CONTAINER_MEMBERS_MAX ? members * 2 : CONTAINER_BYTES;
+    dataBytes += containerBytes(members);
   }
-  const outBytes = HEADER_BYTES + blocks.length * DESCRIPTOR_BYTES + dataBytes;
+  const outBytes = HEADER_BYTES + blocks.length * (DESCRIPTOR_BYTES + OFFSET_BYTES) + dataBytes;
   const out = passingBuffer(outBytes).subarray(0, outBytes);
   out.writeUInt32LE(COOKIE_NO_RUNS, 0);
   out.writeUInt32LE(blocks.length, 4);
   let descriptor = HEADER_BYTES;
-  let offset = HEADER_BYTES + blocks.length * 4;
-  let data = HEADER_BYTES + blocks.length * DESCRIPTOR_BYTES;
+  let offset = descriptor + blocks.length * DESCRIPTOR_BYTES;
+  let data = offset + blocks.length * OFFSET_BYTES;
   for (const { key, block, members } of blocks) {
     out.writeUInt16LE(key, descriptor);
     out.writeUInt16LE(members - 1, descriptor + 2);
     out.writeUInt32LE(data, offset);
-    data = members <= ARRAY_CONTAINER_MEMBERS_MAX ? writeArray(out, data, block) : writeBitset(out, data, block);
-    descriptor += 4;
-    offset += 4;
+    data = members <= ARRAY_MEMBERS_MAX ? writeArray(out, data, block) : writeBitset(out, data, block);
+    descriptor += DESCRIPTOR_BYTES;
+    offset += OFFSET_BYTES;
   }
   return out;
 }

@@ -7,8 +7,6 @@
  */
 import { MIB } from "../config.js";
 import { type Contents, FLAG } from "./contents.js";
-import { VALUE } from "./entry-table.js";
-import { portableSizeOfSmall, writePortableOfSmall } from "./small-set.js";
 import type { StoredDatabase } from "./storage.js";
 import type { Bit } from "./value.js";
 
@@ -213,7 +211,7 @@ export class ChangeLog {
     const { entries } = contents;
     const bitmap = entries.native(entry);
     if (bitmap !== undefined) bitmap.writePortable(out);
-    else writePortableOfSmall(entries.smallWords(entry), entries.smallStart(entry), entries.count(entry), out);
+    else entries.writePortable(entry, out);
     this.#length += words;
   }
 
@@ -252,8 +250,7 @@ export class ChangeLog {
 
 /** Size of a value that is in memory, in Roaring's portable format. */
 function portableBytes({ entries }: Contents, entry: number): number {
-  if (entries.valueKind(entry) === VALUE.NATIVE) return entries.native(entry)?.portableBytes ?? 0;
-  return portableSizeOfSmall(entries.smallWords(entry), entries.smallStart(entry), entries.count(entry));
+  return entries.native(entry)?.portableBytes ?? entries.portableBytes(entry);
 }
 
 function wordsFor(bytes: number): number {

@@ -10,7 +10,16 @@
  */
 import type { Arena } from "./arena.js";
 import type { Bitmap } from "./bitmap.js";
-import { smallCountRange, smallHas, smallInsertAt, smallLowerBound, smallRemove } from "./small-set.js";
+import { ContainerSets, UNCHANGED } from "./container-sets.js";
+import {
+  portableSizeOfSmall,
+  smallCountRange,
+  smallHas,
+  smallInsertAt,
+  smallLowerBound,
+  smallRemove,
+  writePortableOfSmall,
+} from "./small-set.js";
 
 /** What `find` returns when there is no such key. */
 export const NO_ENTRY = -1;
@@ -23,6 +32,8 @@ export const VALUE = {
   SMALL: 1,
   /** A `Bitmap`. */
   NATIVE: 2,
+  /** Roaring's containers in the arena (see container-sets). */
+  CONTAINERS: 3,
 } as const;
 export type ValueKind = (typeof VALUE)[keyof typeof VALUE];
 
@@ -40,7 +51,7 @@ const KEY_REF = 9;
 const KEY_LENGTH = 10;
 const LAST_USE = 11;
 const BYTE_LENGTH = 12;
-/** SMALL: the block's ref, or with one member the member itself. NATIVE: the place in `#natives`. */
+/** SMALL: the block's ref, or with one member the member itself. CONTAINERS: the head's ref. NATIVE: the place in `#natives`. */
 const VALUE_REF = 13;
 const COUNT = 14;
 /** ... or 64 bytes, of which 60 to 62 are used. */
@@ -79,6 +90,7 @@ const POINTER_BYTES = 8;
 
 export class EntryTable {
   readonly #arena: Arena;
+  readonly #sets: ContainerSets;
   readonly #seed: number;
   #shards: Int32Array[] = [];
   readonly #shardSizes = new Uint32Array(SHARDS);
@@ -100,6 +112,7 @@ export class EntryTable {
   /** `arena` holds the keys and the small values; `seed` is any 32 bits and should not be known to clients. */
   constructor(arena: Arena, seed: number) {
     this.#arena = arena;
+    this.#sets = new ContainerSets(arena);
     this.#seed = seed;
     this.#reset();
   }
@@ -391,6 +404,7 @@ export class EntryTable {
     const kind = this.valueKind(e);
     if (kind === VALUE.NONE) return;
     if (kind === VALUE.SMALL) this.#freeBlock(e);
+    else if (kind === VALUE.CONTAINERS) this.#sets.free(this.#word(e, VALUE_REF));
     else this.#dropNative(this.#word(e, VALUE_REF));
     this.#setByte(e, KIND, VALUE.NONE);
     this.#setWord(e, VALUE_REF, 0);
@@ -417,7 +431,7 @@ export class EntryTable {
     this.#freeNatives.push(place);
   }
 
-  /** Members of a SMALL value. */
+  /** Members of a value that is not NATIVE. */
   count(e: number): number {
     return this.#word(e, COUNT);
   }
@@ -429,7 +443,7 @@ export class EntryTable {
     return count === 0 ? (this.native(e)?.cardinality ?? 0) : count;
   }
 
-  /** To be told of each member that a NATIVE value gets (1) or loses (-1). */
+  /** To be told of each member that a NATIVE value gets (1) or loses (-1); of the other kinds it is known here. */
   countMember(e: number, change: 1 | -1): void {
     this.#setWord(e, COUNT, this.#word(e, COUNT) + change);
   }
@@ -498,6 +512,69 @@ export class EntryTable {
     if (count > INLINE_MEMBERS && isTooLarge) this.#moveBlock(e, bytes, count - 1);
     else this.#setWord(e, COUNT, count - 1);
     return true;
+  }
+
+  // --- values of kind CONTAINERS
+
+  /**
+   * Makes a set that is not empty, in Roaring's portable format, the value as CONTAINERS. Where it would take more than `bytesMax` bytes,
+   * since it has long runs, nothing is done and the answer is false.
+   */
+  setContainers(e: number, portable: Buffer, count: number, bytesMax: number): boolean {
+    const head = this.#sets.fromPortable(portable, bytesMax);
+    if (head === undefined) return false;
+    this.dropValue(e);
+    this.#setWord(e, VALUE_REF, head);
+    this.#setWord(e, COUNT, count);
+    this.#setByte(e, KIND, VALUE.CONTAINERS);
+    return true;
+  }
+
+  /** Turns a SMALL value that is not empty into CONTAINERS. */
+  splitSmall(e: number): void {
+    const portable = Buffer.allocUnsafe(this.portableBytes(e));
+    this.writePortable(e, portable);
+    this.setContainers(e, portable, this.count(e), Number.POSITIVE_INFINITY);
+  }
+
+  containersHas(e: number, offset: number): boolean {
+    return this.#sets.has(this.#word(e, VALUE_REF), offset);
+  }
+
+  /** Adds a member, and says whether it was missing. */
+  containersAdd(e: number, offset: number): boolean {
+    return this.#containersChanged(e, this.#sets.add(this.#word(e, VALUE_REF), offset), 1);
+  }
+
+  /** Removes a member, which must not be the last one, and says whether it was there. */
+  containersDelete(e: number, offset: number): boolean {
+    return this.#containersChanged(e, this.#sets.remove(this.#word(e, VALUE_REF), offset), -1);
+  }
+
+  #containersChanged(e: number, head: number, change: 1 | -1): boolean {
+    if (head === UNCHANGED) return false;
+    this.#setWord(e, VALUE_REF, head);
+    this.countMember(e, change);
+    return true;
+  }
+
+  /** The members, ascending. For values of few. */
+  containersMembers(e: number): Uint32Array {
+    return this.#sets.members(this.#word(e, VALUE_REF), this.count(e));
+  }
+
+  // --- values of kind SMALL and CONTAINERS in Roaring's portable format
+
+  /** Bytes that `writePortable` writes. */
+  portableBytes(e: number): number {
+    if (this.valueKind(e) === VALUE.CONTAINERS) return this.#sets.portableBytes(this.#word(e, VALUE_REF));
+    return portableSizeOfSmall(this.smallWords(e), this.smallStart(e), this.count(e));
+  }
+
+  /** Writes the value's set into `out`, which is `portableBytes` long. */
+  writePortable(e: number, out: Uint8Array): void {
+    if (this.valueKind(e) === VALUE.CONTAINERS) this.#sets.writePortable(this.#word(e, VALUE_REF), out);
+    else writePortableOfSmall(this.smallWords(e), this.smallStart(e), this.count(e), out);
   }
 
   #mustBeSmall(e: number): void {

@@ -5,13 +5,24 @@
  * It must not know the wire, the commands or SQLite.
  */
 import type { Clock, Random } from "../clock.js";
-import { BACKLOG_BUDGET_MS, EXPIRE_BATCH_ROWS, SMALL_MEMBERS_MAX } from "../config.js";
-import type { Bitmap } from "./bitmap.js";
+import {
+  BACKLOG_BUDGET_MS,
+  BIT_USES_MIN,
+  CONTAINERS_BYTES_MAX,
+  CONTAINERS_GROWTH_MAX,
+  EXPIRE_BATCH_ROWS,
+  MEMBERS_PER_BIT_USE,
+  SMALL_AGAIN_MEMBERS,
+  SMALL_MEMBERS_MAX,
+} from "../config.js";
+import { passingBuffer } from "../passing-buffer.js";
+import { Bitmap } from "./bitmap.js";
 import { type Batch, ChangeLog } from "./change-log.js";
+import { ContainersValue } from "./containers-value.js";
 import { Contents, FLAG } from "./contents.js";
 import { Database } from "./database.js";
 import { Entry } from "./entry.js";
-import { NO_ENTRY, VALUE } from "./entry-table.js";
+import { NO_ENTRY, VALUE, type ValueKind } from "./entry-table.js";
 import { HASH_MAX } from "./hash.js";
 import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
@@ -146,17 +157,26 @@ export class Keyspace {
     const number = this.#lookupBytes(database, key);
     if (number === NO_ENTRY) return undefined;
     const { entries } = database.contents;
-    if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
-    const bitmap = entries.native(number);
-    if (bitmap !== undefined) return bitmap.getBit(offset);
-    return entries.smallHas(number, offset) ? 1 : 0;
+    switch (this.#kindForBit(database, number)) {
+      case VALUE.SMALL:
+        return entries.smallHas(number, offset) ? 1 : 0;
+      case VALUE.CONTAINERS:
+        return entries.containersHas(number, offset) ? 1 : 0;
+      default:
+        return (entries.native(number) as Bitmap).getBit(offset);
+    }
   }
 
   /** The entry's value, read from the storage if it is not in memory. Good until the next change. */
   value({ database, number }: Entry): Value {
     const { entries } = database.contents;
     if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
-    return entries.native(number) ?? smallValue(database.contents, number);
+    const bitmap = entries.native(number);
+    if (bitmap !== undefined) return bitmap;
+    if (entries.valueKind(number) === VALUE.SMALL) return smallValue(database.contents, number);
+    return new ContainersValue(entries.count(number), entries.byteLength(number), () =>
+      this.#promote(database, number),
+    );
   }
 
   /** The entry's value as a Bitmap, which must not be changed. Good until the next change. */
@@ -184,12 +204,45 @@ export class Keyspace {
     this.residency.grew();
   }
 
-  /** Turns a small value into a native one. */
+  /** Turns a value of another kind into a native one, which whole sets are made of. */
   #promote({ contents }: Database, number: number): Bitmap {
-    const bitmap = smallValue(contents, number).clone();
-    contents.entries.setNative(number, bitmap);
-    this.residency.grew();
+    const { entries } = contents;
+    const bitmap = entries.native(number) ?? nativeOf(contents, number);
+    if (entries.valueKind(number) !== VALUE.NATIVE) {
+      entries.setNative(number, bitmap);
+      this.residency.grew();
+    }
     return bitmap;
+  }
+
+  /**
+   * The kind of a value of which a single bit is asked, loaded if it was not in memory. A native one becomes containers when bits
+   * were asked of it so often that the work is made up for; what BITOP and the like ask for is a native one again.
+   */
+  #kindForBit(database: Database, number: number): ValueKind {
+    const { entries } = database.contents;
+    if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
+    const bitmap = entries.native(number);
+    if (bitmap !== undefined && ++bitmap.bitUses > BIT_USES_MIN + entries.count(number) / MEMBERS_PER_BIT_USE) {
+      bitmap.bitUses = 0;
+      this.#split(database.contents, number, bitmap);
+    }
+    return entries.valueKind(number);
+  }
+
+  /** Turns a native value into an array or into containers, if it is not too large for that and has no long runs. */
+  #split({ entries }: Contents, number: number, bitmap: Bitmap): void {
+    const { portableBytes, cardinality } = bitmap;
+    if (cardinality <= SMALL_MEMBERS_MAX) {
+      entries.setSmall(number, bitmap.members);
+    } else {
+      if (portableBytes > CONTAINERS_BYTES_MAX) return;
+      const portable = passingBuffer(portableBytes).subarray(0, portableBytes);
+      bitmap.writePortable(portable);
+      if (!entries.setContainers(number, portable, cardinality, portableBytes * CONTAINERS_GROWTH_MAX)) return;
+    }
+    bitmap.dispose();
+    this.residency.grew();
   }
 
   // --- changing
@@ -241,20 +294,8 @@ export class Keyspace {
     const { contents } = database;
     let number = this.#lookupBytes(database, key);
     if (number === NO_ENTRY) number = this.#create(database, keyString(key));
-    else if (contents.entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
-    const bitmap = contents.entries.native(number) ?? this.#promoteForOneMore(database, number);
-    let before: Bit;
-    let isLonger: boolean;
-    if (bitmap !== undefined) {
-      const { byteLength } = bitmap;
-      before = bitmap.setBit(offset, bit);
-      isLonger = bitmap.byteLength !== byteLength;
-      if (before !== bit) contents.entries.countMember(number, bit === 1 ? 1 : -1);
-      if (isLonger) contents.entries.setByteLength(number, bitmap.byteLength);
-    } else {
-      before = setSmallBit(contents, number, offset, bit);
-      isLonger = lengthen(contents, number, offset);
-    }
+    const before = this.#writeBit(database, number, offset, bit);
+    const isLonger = lengthen(contents, number, offset);
     if (before !== bit || isLonger) {
       this.#log.bit(contents, number, offset, bit);
       this.#changed(database, number);
@@ -262,8 +303,23 @@ export class Keyspace {
     return before;
   }
 
-  #promoteForOneMore(database: Database, number: number): Bitmap | undefined {
-    return database.contents.entries.count(number) < SMALL_MEMBERS_MAX ? undefined : this.#promote(database, number);
+  /** Sets or clears a bit of what is in memory of a value, and returns its old value. */
+  #writeBit(database: Database, number: number, offset: number, bit: Bit): Bit {
+    const { contents } = database;
+    const { entries } = contents;
+    const kind = this.#kindForBit(database, number);
+    if (kind === VALUE.NATIVE) {
+      const before = (entries.native(number) as Bitmap).setBit(offset, bit);
+      if (before !== bit) entries.countMember(number, bit === 1 ? 1 : -1);
+      return before;
+    }
+    if (kind === VALUE.SMALL && entries.count(number) < SMALL_MEMBERS_MAX)
+      return setSmallBit(contents, number, offset, bit);
+    if (kind === VALUE.SMALL) entries.splitSmall(number);
+    if (bit === 1) return entries.containersAdd(number, offset) ? 0 : 1;
+    const before = entries.containersDelete(number, offset) ? 1 : 0;
+    if (entries.count(number) <= SMALL_AGAIN_MEMBERS) entries.setSmall(number, entries.containersMembers(number));
+    return before;
   }
 
   delete({ database, number }: Entry): void {
@@ -320,11 +376,10 @@ export class Keyspace {
 
   #moveValue(source: Contents, old: number, target: Contents, number: number): void {
     const { entries } = source;
-    const bitmap = entries.native(old);
-    if (bitmap !== undefined) {
-      target.entries.setNative(number, bitmap);
-    } else if (entries.valueKind(old) === VALUE.SMALL) {
+    if (entries.valueKind(old) === VALUE.SMALL) {
       target.entries.setSmall(number, smallValue(source, old).members);
+    } else if (entries.valueKind(old) !== VALUE.NONE) {
+      target.entries.setNative(number, entries.native(old) ?? nativeOf(source, old));
     }
     target.entries.setByteLength(number, entries.byteLength(old));
     this.#log.moveValue(source, old, target, number);
@@ -565,12 +620,22 @@ function bury({ entries }: Contents, number: number): void {
   entries.setFlags(number, entries.flags(number) | FLAG.DEAD);
 }
 
+/** What is in memory of a value that is not native, as one that is, and that nobody owns yet. */
+function nativeOf(contents: Contents, number: number): Bitmap {
+  const { entries } = contents;
+  if (entries.valueKind(number) === VALUE.SMALL) return smallValue(contents, number).clone();
+  const bytes = entries.portableBytes(number);
+  const portable = passingBuffer(bytes).subarray(0, bytes);
+  entries.writePortable(number, portable);
+  return Bitmap.fromPortable(portable, entries.byteLength(number));
+}
+
 function setSmallBit({ entries }: Contents, number: number, offset: number, bit: Bit): Bit {
   if (bit === 1) return entries.smallAdd(number, offset) ? 0 : 1;
   return entries.smallDelete(number, offset) ? 1 : 0;
 }
 
-/** Makes a small value long enough to hold `offset`, and says whether it was shorter. */
+/** Makes a value long enough to hold `offset`, and says whether it was shorter. */
 function lengthen({ entries }: Contents, number: number, offset: number): boolean {
   const byteLength = Math.floor(offset / 8) + 1;
   if (byteLength <= entries.byteLength(number)) return false;

@@ -14,7 +14,7 @@ import {
   MEMORY_CHECK_ENTRIES,
   NATIVE_HEAP_FACTOR,
   NATIVE_OBJECT_BYTES,
-  SMALL_MEMBERS_MAX,
+  SMALL_AGAIN_MEMBERS,
 } from "../config.js";
 import { Bitmap } from "./bitmap.js";
 import { type Contents, FLAG } from "./contents.js";
@@ -27,8 +27,6 @@ const BOUND_DIVISOR_MAX = 4;
 const USE_MS = 100;
 /** A native value that was not used for this long and has shrunk becomes a small one again. */
 const DEMOTE_MS = 10_000;
-/** How far a value must have shrunk for that, so that it does not go back and forth. */
-const DEMOTE_MEMBERS_MAX = SMALL_MEMBERS_MAX / 2;
 /** Entries looked at for a clean one before memory is taken to be full of changes that are not settled. */
 const EVICT_TRIES = 1024;
 
@@ -256,7 +254,7 @@ function forget({ entries }: Contents, number: number): void {
 
 function demote({ entries }: Contents, number: number): void {
   const bitmap = entries.native(number);
-  if (bitmap === undefined || entries.cardinality(number) > DEMOTE_MEMBERS_MAX) return;
+  if (bitmap === undefined || entries.cardinality(number) > SMALL_AGAIN_MEMBERS) return;
   entries.setSmall(number, bitmap.members);
   bitmap.dispose();
 }

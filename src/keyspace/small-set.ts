@@ -5,20 +5,57 @@
  * Also their way into Roaring's portable format (https://github.com/RoaringBitmap/RoaringFormatSpec), which is what
  * the storage keeps. It must not know whose memory it is, nor the native sets.
  */
+import {
+  ARRAY_MEMBERS_MAX,
+  BITSET_BYTES,
+  COOKIE_NO_RUNS,
+  containerBytes,
+  DESCRIPTOR_BYTES,
+  HEADER_BYTES,
+  OFFSET_BYTES,
+} from "./portable-format.js";
 
 /** Distance that a member is moved by a loop; a longer tail goes faster through `copyWithin`, whose call alone costs that. */
 const LOOP_WORDS_MAX = 48;
 
+/** From this many members on a search begins where it would end if they were evenly spread, and with fewer in the middle. */
+const GUESS_MEMBERS_MIN = 16;
+/** Members that a search first goes from its guess. */
+const GALLOP_STEP = 4;
+
 /** How many members are below `x`: the index where `x` is, or would be. */
 export function smallLowerBound(words: Uint32Array, start: number, count: number, x: number): number {
-  let low = start;
-  let high = start + count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((words[middle] as number) < x) low = middle + 1;
-    else high = middle;
+  let from = 0;
+  let to = count;
+  if (count >= GUESS_MEMBERS_MIN) {
+    const first = words[start] as number;
+    const last = words[start + count - 1] as number;
+    if (x <= first) return 0;
+    if (x > last) return count;
+    const guess = Math.floor(((x - first) / (last - first)) * (count - 1));
+    let step = GALLOP_STEP;
+    if ((words[start + guess] as number) < x) {
+      from = guess + 1;
+      while (from + step < to) {
+        if ((words[start + from + step] as number) < x) from += step + 1;
+        else to = from + step;
+        step *= 2;
+      }
+    } else {
+      to = guess;
+      while (to - step >= from) {
+        if ((words[start + to - step] as number) < x) from = to - step + 1;
+        else to -= step;
+        step *= 2;
+      }
+    }
   }
-  return low - start;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((words[start + middle] as number) < x) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 export function smallHas(words: Uint32Array, start: number, count: number, x: number): boolean {
@@ -67,18 +104,9 @@ export function smallFirstClear(words: Uint32Array, start: number, count: number
   return clear;
 }
 
-// --- Roaring's portable format, little-endian throughout
+// --- Roaring's portable format
 
-const COOKIE_NO_RUNS = 12346;
 const LOW_MAX = 0xffff;
-/** Up to this many members a container is a sorted array of 16-bit words, above it a bitset. */
-const ARRAY_MEMBERS_MAX = 4096;
-const BITSET_BYTES = 8192;
-/** Cookie and number of containers, where there are no runs. */
-const HEADER_BYTES = 8;
-/** A container's key and its cardinality less one. */
-const DESCRIPTOR_BYTES = 4;
-const OFFSET_BYTES = 4;
 
 /** Bytes that `writePortableOfSmall` writes. */
 export function portableSizeOfSmall(words: Uint32Array, start: number, count: number): number {
@@ -121,10 +149,6 @@ function endOfContainer(words: Uint32Array, at: number, end: number): number {
   let next = at + 1;
   while (next < end && (words[next] as number) >>> 16 === key) next++;
   return next;
-}
-
-function containerBytes(members: number): number {
-  return members <= ARRAY_MEMBERS_MAX ? members * 2 : BITSET_BYTES;
 }
 
 function writeContainer(words: Uint32Array, at: number, end: number, out: Uint8Array, data: number): void {

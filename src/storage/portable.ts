@@ -3,17 +3,23 @@
  * Cutting copies containers as they are and never unpacks one. (RoaringFormatSpec, "General layout".)
  */
 
+import {
+  BITSET_BYTES,
+  COOKIE_NO_RUNS,
+  COOKIE_RUNS,
+  containerBytes,
+  DESCRIPTOR_BYTES,
+  HEADER_BYTES,
+  HEADER_BYTES_WITH_RUNS,
+  OFFSET_BYTES,
+  OFFSETS_WITH_RUNS_MIN,
+  RUN_BYTES,
+} from "../keyspace/portable-format.js";
 import { passing } from "../passing-buffer.js";
 
-const COOKIE_NO_RUNS = 12346;
-const COOKIE_RUNS = 12347;
-/** With runs, a set has container offsets only from this many containers on. */
-const OFFSETS_CONTAINERS_MIN = 4;
-const ARRAY_MEMBERS_MAX = 4096;
-const BITSET_BYTES = 8192;
 /** A piece's header at most: so much, and for each container its key and cardinality, its offset, and the bit that says "runs". */
-const HEADER_BYTES = 9;
-const CONTAINER_HEADER_BYTES = 4 + 4 + 1 / 8;
+const PIECE_HEADER_BYTES = 9;
+const CONTAINER_HEADER_BYTES = DESCRIPTOR_BYTES + OFFSET_BYTES + 1 / 8;
 
 interface Container {
   /** Upper 16 bits of its members. */
@@ -43,7 +49,7 @@ export function cutPortable(portable: Uint8Array, bytesMax: number): Piece[] {
   const bytesWanted = portable.length / Math.ceil(portable.length / bytesAimed);
   const pieces: Piece[] = [];
   let from = 0;
-  let bytes = HEADER_BYTES;
+  let bytes = PIECE_HEADER_BYTES;
   let total = 0;
   containers.forEach(({ data }, i) => {
     const more = CONTAINER_HEADER_BYTES + data.length;
@@ -51,7 +57,7 @@ export function cutPortable(portable: Uint8Array, bytesMax: number): Piece[] {
     if (i > from && (isEnough || bytes + more > bytesMax)) {
       pieces.push(pieceOf(containers.slice(from, i)));
       from = i;
-      bytes = HEADER_BYTES;
+      bytes = PIECE_HEADER_BYTES;
     }
     bytes += more;
     total += more;
@@ -67,16 +73,16 @@ function readContainers(portable: Uint8Array): Container[] {
   const hasRuns = (cookie & 0xffff) === COOKIE_RUNS;
   if (!hasRuns && cookie !== COOKIE_NO_RUNS) throw new Error("not a portable Roaring set");
   const count = hasRuns ? (cookie >>> 16) + 1 : view.getUint32(4, true);
-  const flags = hasRuns ? 4 : 8;
+  const flags = hasRuns ? HEADER_BYTES_WITH_RUNS : HEADER_BYTES;
   const descriptors = hasRuns ? flags + ((count + 7) >>> 3) : flags;
-  const hasOffsets = !hasRuns || count >= OFFSETS_CONTAINERS_MIN;
-  let at = descriptors + count * 4 + (hasOffsets ? count * 4 : 0);
+  const hasOffsets = !hasRuns || count >= OFFSETS_WITH_RUNS_MIN;
+  let at = descriptors + count * DESCRIPTOR_BYTES + (hasOffsets ? count * OFFSET_BYTES : 0);
   const containers: Container[] = [];
   for (let i = 0; i < count; i++) {
-    const key = view.getUint16(descriptors + i * 4, true);
-    const cardinality = view.getUint16(descriptors + i * 4 + 2, true);
+    const key = view.getUint16(descriptors + i * DESCRIPTOR_BYTES, true);
+    const cardinality = view.getUint16(descriptors + i * DESCRIPTOR_BYTES + 2, true);
     const isRun = hasRuns && ((view.getUint8(flags + (i >>> 3)) >>> (i & 7)) & 1) === 1;
-    const bytes = isRun ? 2 + view.getUint16(at, true) * 4 : plainBytes(cardinality + 1);
+    const bytes = isRun ? 2 + view.getUint16(at, true) * RUN_BYTES : containerBytes(cardinality + 1);
     if (at + bytes > portable.length) throw new Error("a portable Roaring set is cut off");
     containers.push({ key, cardinality, isRun, data: portable.subarray(at, at + bytes) });
     at += bytes;
@@ -84,18 +90,14 @@ function readContainers(portable: Uint8Array): Container[] {
   return containers;
 }
 
-function plainBytes(members: number): number {
-  return members <= ARRAY_MEMBERS_MAX ? members * 2 : BITSET_BYTES;
-}
-
 function pieceOf(containers: readonly Container[]): Piece {
   const count = containers.length;
   const hasRuns = containers.some(({ isRun }) => isRun);
-  const hasOffsets = !hasRuns || count >= OFFSETS_CONTAINERS_MIN;
-  const flags = hasRuns ? 4 : 8;
+  const hasOffsets = !hasRuns || count >= OFFSETS_WITH_RUNS_MIN;
+  const flags = hasRuns ? HEADER_BYTES_WITH_RUNS : HEADER_BYTES;
   const descriptors = hasRuns ? flags + ((count + 7) >>> 3) : flags;
-  const offsets = descriptors + count * 4;
-  let at = offsets + (hasOffsets ? count * 4 : 0);
+  const offsets = descriptors + count * DESCRIPTOR_BYTES;
+  let at = offsets + (hasOffsets ? count * OFFSET_BYTES : 0);
   const portable = new Uint8Array(containers.reduce((sum, { data }) => sum + data.length, at));
   const view = new DataView(portable.buffer);
   if (hasRuns) {
@@ -106,9 +108,9 @@ function pieceOf(containers: readonly Container[]): Piece {
   }
   containers.forEach(({ key, cardinality, isRun, data }, i) => {
     if (isRun) portable[flags + (i >>> 3)] = (portable[flags + (i >>> 3)] as number) | (1 << (i & 7));
-    view.setUint16(descriptors + i * 4, key, true);
-    view.setUint16(descriptors + i * 4 + 2, cardinality, true);
-    if (hasOffsets) view.setUint32(offsets + i * 4, at, true);
+    view.setUint16(descriptors + i * DESCRIPTOR_BYTES, key, true);
+    view.setUint16(descriptors + i * DESCRIPTOR_BYTES + 2, cardinality, true);
+    if (hasOffsets) view.setUint32(offsets + i * OFFSET_BYTES, at, true);
     portable.set(data, at);
     at += data.length;
   });

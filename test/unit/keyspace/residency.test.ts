@@ -4,6 +4,7 @@ import { ManualClock } from "../../../src/clock.js";
 import { KIB, MIB, SMALL_MEMBERS_MAX } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Database } from "../../../src/keyspace/database.js";
+import type { Entry } from "../../../src/keyspace/entry.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { keyBytes, randomOf } from "./bytes.js";
 import { StorageInHand } from "./sqlite.js";
@@ -99,19 +100,18 @@ describe("a bound on memory", () => {
 });
 
 describe("values", () => {
-  test("become native when they outgrow an array, and small again when they have shrunk and rested", () => {
+  test("are native while whole sets are made of them, and small again when nobody has done that for a while", () => {
     const { clock, keyspace, database, residency, cycle } = setUp();
-    for (let i = 0; i <= SMALL_MEMBERS_MAX; i++) keyspace.setBit(database, keyBytes("a"), i * 3, 1);
-    expect(residency.nativeValues).toBe(1);
-    for (let i = 20; i <= SMALL_MEMBERS_MAX; i++) keyspace.setBit(database, keyBytes("a"), i * 3, 0);
+    for (let i = 0; i < SMALL_MEMBERS_MAX / 2; i++) keyspace.setBit(database, keyBytes("a"), i * 3, 1);
+    const entry = keyspace.lookup(database, "a") as Entry;
+    keyspace.bitmap(entry);
     cycle();
     expect(residency.nativeValues).toBe(1);
     clock.advance(LATER_MS);
     cycle();
     expect(residency.nativeValues).toBe(0);
-    const entry = keyspace.lookup(database, "a");
-    const value = entry === undefined ? undefined : keyspace.value(entry);
-    expect([value?.cardinality, value?.byteLength]).toEqual([20, (SMALL_MEMBERS_MAX * 3) / 8 + 1]);
+    const value = keyspace.value(entry);
+    expect([value.cardinality, value.byteLength]).toEqual([SMALL_MEMBERS_MAX / 2, (SMALL_MEMBERS_MAX / 2) * (3 / 8)]);
   });
 
   test("give their native memory back when they are deleted, replaced, flushed or leave", () => {
