@@ -59,6 +59,9 @@ export const CLIENTS_MAX = 10_000;
 /** Pause between two flushes of the change log. With `everysec` nothing older than this plus one commit is lost. */
 export const FLUSH_INTERVAL_MS = 500;
 
+/** How long writing the large values of a batch may keep the event loop at a time, but for one value that takes longer. */
+export const DRAFT_BUDGET_MS = 2;
+
 /** Size of a batch, and number of values in it, at which it is flushed at once: so much is taken without a noticeable pause. */
 export const FLUSH_BYTES = 4 * MIB;
 export const FLUSH_ENTRIES = 16_384;

@@ -3,7 +3,8 @@
  * The result is as long as the longest source (Redis' rule for all operations, 8.2's included).
  */
 import roaring from "roaring";
-import { Bitmap } from "./bitmap.js";
+import { SMALL_MEMBERS_MAX } from "../config.js";
+import { Bitmap, type UnmadeSet } from "./bitmap.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
@@ -11,24 +12,84 @@ type RoaringSet = InstanceType<typeof RoaringBitmap32>;
 export const BITOPS = ["AND", "OR", "XOR", "NOT", "DIFF", "DIFF1", "ANDOR", "ONE"] as const;
 export type BitOp = (typeof BITOPS)[number];
 
-/** `sources` has at least one member; NOT has exactly one, and DIFF, DIFF1 and ANDOR at least two. None is changed. */
+/**
+ * `sources` has at least one member; NOT has exactly one, and DIFF, DIFF1 and ANDOR at least two. None is changed, and none may be from
+ * then on while it `isShared`. Of one or two sources the result is only counted, and made when somebody needs its bits: bitmapist
+ * counts most of its results and does nothing else with them.
+ */
 export function bitop(op: BitOp, sources: readonly Bitmap[]): Bitmap {
-  const byteLength = sources.reduce((longest, source) => Math.max(longest, source.byteLength), 0);
+  if (sources.length <= 2) {
+    const combination = new Combination(op, sources);
+    // Few members are made with as much work as they are counted.
+    if (combination.cardinality > SMALL_MEMBERS_MAX) return new Bitmap(combination, combination.byteLength);
+    combination.dispose();
+  }
+  const byteLength = longest(sources);
   const sets = sources.map((source) => source.set);
   const result = new Bitmap(combine(op, sets, byteLength), byteLength);
   result.optimize();
   return result;
 }
 
+function longest(sources: readonly Bitmap[]): number {
+  return sources.reduce((bytes, { byteLength }) => Math.max(bytes, byteLength), 0);
+}
+
 /** How many bits are 1 in what `bitop` gives. Of two sources it is counted without being made. */
 export function bitopCardinality(op: BitOp, sources: readonly Bitmap[]): number {
-  const [first, second] = sources as [Bitmap, Bitmap | undefined];
-  if (second === undefined) return op === "NOT" ? first.byteLength * 8 - first.cardinality : first.cardinality;
-  if (sources.length === 2) return pairCardinality(op, first.set, second.set);
-  const result = bitop(op, sources);
+  const result = sources.length <= 2 ? new Combination(op, sources) : bitop(op, sources);
   const { cardinality } = result;
   result.dispose();
   return cardinality;
+}
+
+/** What an operation gives of one or two values, which it holds as they are now. */
+class Combination implements UnmadeSet {
+  readonly op: BitOp;
+  readonly sources: readonly Bitmap[];
+  readonly byteLength: number;
+  readonly cardinality: number;
+
+  constructor(op: BitOp, sources: readonly Bitmap[]) {
+    this.byteLength = longest(sources);
+    [this.op, this.sources] = withoutComplement(op, sources);
+    for (const source of this.sources) source.hold();
+    // Sources are made here, if they were not: what is unmade never stands on more that is.
+    const [a, b] = this.sources.map(({ set }) => set) as [RoaringSet, RoaringSet | undefined];
+    if (b !== undefined) this.cardinality = pairCardinality(this.op, a, b);
+    else this.cardinality = op === "NOT" ? this.byteLength * 8 - a.size : a.size;
+  }
+
+  has(offset: number): boolean {
+    const [a, b] = this.sources.map((source) => source.getBit(offset) === 1) as [boolean, boolean | undefined];
+    if (this.op === "NOT") return !a && offset < this.byteLength * 8;
+    return b === undefined ? a : pairHas(this.op, a, b);
+  }
+
+  make(): RoaringSet {
+    const sets = this.sources.map(({ set }) => set);
+    return combine(this.op, sets, this.byteLength);
+  }
+
+  dispose(): void {
+    for (const source of this.sources) source.dispose();
+  }
+}
+
+/** AND with what NOT gives, as bitmapist nests them, is DIFF as far as the complement reaches: nobody needs the complement. */
+function withoutComplement(op: BitOp, sources: readonly Bitmap[]): [BitOp, readonly Bitmap[]] {
+  const [first, second] = sources as [Bitmap, Bitmap | undefined];
+  if (op !== "AND" || second === undefined) return [op, sources];
+  const ofSecond = complemented(second);
+  if (ofSecond !== undefined && first.byteLength <= second.byteLength) return ["DIFF", [first, ofSecond]];
+  const ofFirst = complemented(first);
+  if (ofFirst !== undefined && second.byteLength <= first.byteLength) return ["DIFF", [second, ofFirst]];
+  return [op, sources];
+}
+
+/** The value whose complement this is, if it is one that is not made. */
+function complemented({ unmade }: Bitmap): Bitmap | undefined {
+  return unmade instanceof Combination && unmade.op === "NOT" ? unmade.sources[0] : undefined;
 }
 
 /** NOT has no second source. */
@@ -46,6 +107,25 @@ function pairCardinality(op: BitOp, a: RoaringSet, b: RoaringSet): number {
       return a.andNotCardinality(b);
     case "DIFF1":
       return b.andNotCardinality(a);
+    case "NOT":
+      throw new Error("NOT has one source");
+  }
+}
+
+function pairHas(op: BitOp, a: boolean, b: boolean): boolean {
+  switch (op) {
+    case "AND":
+    case "ANDOR":
+      return a && b;
+    case "OR":
+      return a || b;
+    case "XOR":
+    case "ONE":
+      return a !== b;
+    case "DIFF":
+      return a && !b;
+    case "DIFF1":
+      return b && !a;
     case "NOT":
       throw new Error("NOT has one source");
   }

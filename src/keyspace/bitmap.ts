@@ -14,22 +14,36 @@ import {
   DESCRIPTOR_BYTES,
   HEADER_BYTES,
   OFFSET_BYTES,
+  RUN_BYTES,
 } from "./portable-format.js";
 import type { Bit, Value } from "./value.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
 
+/** What is known of a set that is not made yet, since nobody has needed its bits. */
+export interface UnmadeSet {
+  readonly cardinality: number;
+  has(offset: number): boolean;
+  /** Makes the set. */
+  make(): RoaringSet;
+  /** Lets go of what it is made from. Nothing may be asked then. */
+  dispose(): void;
+}
+
 export class Bitmap implements Value {
-  /** Bit offsets that are 1. For the operations beside this file; everyone else goes through the methods. */
-  readonly set: RoaringSet;
+  #set: RoaringSet | undefined;
+  #unmade: UnmadeSet | undefined;
+  /** How many hold it: it is freed when the last lets go, and must not change while there is more than one. */
+  #holders = 1;
   /** Length of the Redis string in bytes, 0..2^29. Every element is below 8 * byteLength. */
   byteLength: number;
   /** How often single bits were asked of it: whoever keeps it may prefer another form for that. */
   bitUses = 0;
 
-  constructor(set: RoaringSet = new RoaringBitmap32(), byteLength = 0) {
-    this.set = set;
+  constructor(set: RoaringSet | UnmadeSet = new RoaringBitmap32(), byteLength = 0) {
+    if (set instanceof RoaringBitmap32) this.#set = set;
+    else this.#unmade = set;
     this.byteLength = byteLength;
   }
 
@@ -57,9 +71,29 @@ export class Bitmap implements Value {
     return RoaringBitmap32.getRoaringUsedMemory();
   }
 
+  /** Bit offsets that are 1. For the operations beside this file; everyone else goes through the methods. */
+  get set(): RoaringSet {
+    return this.#set ?? this.#make();
+  }
+
+  #make(): RoaringSet {
+    const unmade = this.#unmade as UnmadeSet;
+    const set = unmade.make();
+    this.#set = set;
+    this.#unmade = undefined;
+    unmade.dispose();
+    this.optimize();
+    return set;
+  }
+
+  /** What the set will be made from, as long as it is not. */
+  get unmade(): UnmadeSet | undefined {
+    return this.#unmade;
+  }
+
   /** Number of bits that are 1. */
   get cardinality(): number {
-    return this.set.size;
+    return this.#set === undefined ? (this.#unmade as UnmadeSet).cardinality : this.#set.size;
   }
 
   /** Bit offsets that are 1, ascending. For values of few. */
@@ -68,7 +102,7 @@ export class Bitmap implements Value {
   }
 
   getBit(offset: number): Bit {
-    return this.set.has(offset) ? 1 : 0;
+    return (this.#set ?? (this.#unmade as UnmadeSet)).has(offset) ? 1 : 0;
   }
 
   /** Sets or clears one bit, lengthens the value to hold it, and returns the bit's old value (SETBIT). */
@@ -170,9 +204,38 @@ export class Bitmap implements Value {
     this.set.serialize("portable", out);
   }
 
-  /** Frees the native memory now rather than at a later garbage collection. The value must not be used again. */
+  /**
+   * At most so many bytes `writePortable` will write, without making the set: the smallest of what arrays of the ones, runs between the
+   * zeros, and bitsets would take.
+   */
+  get portableBytesMax(): number {
+    if (this.#set !== undefined) return this.portableBytes;
+    const ones = this.cardinality;
+    const runs = this.byteLength * 8 - ones + Math.ceil(this.byteLength / CONTAINER_BYTES);
+    const containers = Math.min(Math.ceil(this.byteLength / CONTAINER_BYTES), ones);
+    const data = Math.min(ones * 2, runs * RUN_BYTES + containers * 2, containers * CONTAINER_BYTES);
+    return HEADER_BYTES + containers * (DESCRIPTOR_BYTES + OFFSET_BYTES + 1) + data;
+  }
+
+  /** Keeps the value as it is now for one more holder, who will `dispose` of it. */
+  hold(): Bitmap {
+    this.#holders++;
+    return this;
+  }
+
+  /** Whether somebody else relies on the value as it is: it must be cloned to be changed. */
+  get isShared(): boolean {
+    return this.#holders > 1;
+  }
+
+  /**
+   * Lets go of the value, which must not be used again by this holder. When the last one does, the native memory is freed now and not
+   * at a later garbage collection.
+   */
   dispose(): void {
-    this.set.dispose();
+    if (--this.#holders > 0) return;
+    this.#set?.dispose();
+    this.#unmade?.dispose();
   }
 }
 

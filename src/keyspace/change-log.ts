@@ -6,6 +6,7 @@
  * A record is `kind | detail << 8 | id's upper 16 bits << 16`, the id's lower 32 bits, then what its kind needs.
  */
 import { MIB } from "../config.js";
+import type { Bitmap } from "./bitmap.js";
 import { type Contents, FLAG } from "./contents.js";
 import type { StoredDatabase } from "./storage.js";
 import type { Bit } from "./value.js";
@@ -39,6 +40,54 @@ export interface Batch {
   readonly words: Uint32Array;
 }
 
+/**
+ * A batch that is complete but for the bits of native values that were replaced: those are written a few at a time, since some have to be
+ * made first, and a batch may hold hundreds of megabytes of them. They are held as they were when the batch was taken.
+ */
+export class BatchDraft {
+  readonly number: number;
+  #words: Uint32Array<ArrayBuffer>;
+  #length: number;
+  readonly #values: readonly HeldValue[];
+  #written = 0;
+
+  constructor(number: number, words: Uint32Array<ArrayBuffer>, length: number, values: readonly HeldValue[]) {
+    this.number = number;
+    this.#words = words;
+    this.#length = length;
+    this.#values = values;
+  }
+
+  /** Writes values for about `budgetMs` milliseconds, at least one; returns the batch when all are written. */
+  write(budgetMs: number): Batch | undefined {
+    const end = performance.now() + budgetMs;
+    while (this.#written < this.#values.length) {
+      this.#write(this.#values[this.#written++] as HeldValue);
+      if (performance.now() > end && this.#written < this.#values.length) return undefined;
+    }
+    return { number: this.number, words: this.#words.subarray(0, this.#length) };
+  }
+
+  #write({ id, bitmap }: HeldValue): void {
+    const bytes = bitmap.portableBytes;
+    const words = wordsFor(bytes);
+    if (this.#length + VALUE_HEADER_WORDS + words > this.#words.length) {
+      this.#words = grown(this.#words, this.#length, this.#length + VALUE_HEADER_WORDS + words);
+    }
+    writeHeader(this.#words, this.#length, KIND.value, id);
+    this.#length += HEADER_WORDS;
+    this.#words[this.#length++] = bytes;
+    bitmap.writePortable(new Uint8Array(this.#words.buffer, this.#length * WORD_BYTES, bytes));
+    this.#length += words;
+    bitmap.dispose();
+  }
+}
+
+interface HeldValue {
+  id: number;
+  bitmap: Bitmap;
+}
+
 /** What reading a batch yields, in order. */
 export interface BatchVisitor {
   /** A bit was set or cleared. */
@@ -64,6 +113,8 @@ export class ChangeLog {
   /** Entries whose value has changed in this batch, each once, with what they are in. */
   #valued: number[] = [];
   #valuedIn: Contents[] = [];
+  /** Native values that the batch that is being taken has to write. */
+  #held: HeldValue[] = [];
   #words = new Uint32Array(INITIAL_WORDS);
   /** Memory of a batch that was committed, for the next one: growing anew each time would leave holes in the heap. */
   #spare: Uint32Array<ArrayBuffer> | undefined;
@@ -96,7 +147,7 @@ export class ChangeLog {
 
   value(contents: Contents, entry: number): void {
     const flags = this.#touchValue(contents, entry);
-    this.#valueBytes += portableBytes(contents, entry);
+    this.#valueBytes += contents.entries.native(entry)?.portableBytesMax ?? contents.entries.portableBytes(entry);
     contents.entries.setFlags(entry, flags | FLAG.REWRITTEN);
   }
 
@@ -147,22 +198,23 @@ export class ChangeLog {
     this.#pushWide(volatileKeys);
   }
 
-  /** Closes the batch and opens the next. The buffer is the caller's. */
-  take(): Batch {
-    this.#reserve(this.#valued.length * MEASURE_WORDS + wordsFor(this.#valueBytes));
+  /** Closes the batch and opens the next. */
+  take(): BatchDraft {
+    this.#reserve(this.#valued.length * MEASURE_WORDS);
     this.#valued.forEach((entry, i) => {
       const contents = this.#valuedIn[i] as Contents;
       if (!contents.dropped) this.#finish(contents, entry);
     });
-    const batch = { number: this.number, words: this.#words.subarray(0, this.#length) };
+    const draft = new BatchDraft(this.number, this.#words, this.#length, this.#held);
     this.number++;
     this.#valued = [];
     this.#valuedIn = [];
+    this.#held = [];
     this.#valueBytes = 0;
     this.#length = 0;
     this.#words = this.#spare ?? new Uint32Array(INITIAL_WORDS);
     this.#spare = undefined;
-    return batch;
+    return draft;
   }
 
   /** Takes back the memory of a batch that is done with. */
@@ -202,16 +254,17 @@ export class ChangeLog {
     if ((flags & FLAG.REWRITTEN) !== 0) this.#value(contents, entry, id);
   }
 
-  #value(contents: Contents, entry: number, id: number): void {
-    const bytes = portableBytes(contents, entry);
+  #value({ entries }: Contents, entry: number, id: number): void {
+    const bitmap = entries.native(entry);
+    if (bitmap !== undefined) {
+      this.#held.push({ id, bitmap: bitmap.hold() });
+      return;
+    }
+    const bytes = entries.portableBytes(entry);
     const words = wordsFor(bytes);
     this.#header(KIND.value, id, 1 + words);
     this.#words[this.#length++] = bytes;
-    const out = new Uint8Array(this.#words.buffer, this.#length * WORD_BYTES, bytes);
-    const { entries } = contents;
-    const bitmap = entries.native(entry);
-    if (bitmap !== undefined) bitmap.writePortable(out);
-    else entries.writePortable(entry, out);
+    entries.writePortable(entry, new Uint8Array(this.#words.buffer, this.#length * WORD_BYTES, bytes));
     this.#length += words;
   }
 
@@ -227,9 +280,9 @@ export class ChangeLog {
 
   /** Begins a record and makes room for `words` more. */
   #header(kind: number, id: number, words: number, detail = 0): void {
-    this.#reserve(words + 2);
-    this.#words[this.#length++] = kind | (detail << 8) | (Math.floor(id / 2 ** 32) << 16);
-    this.#words[this.#length++] = id % 2 ** 32;
+    this.#reserve(words + HEADER_WORDS);
+    writeHeader(this.#words, this.#length, kind, id, detail);
+    this.#length += HEADER_WORDS;
   }
 
   #pushWide(value: number): void {
@@ -238,19 +291,25 @@ export class ChangeLog {
   }
 
   #reserve(words: number): void {
-    if (this.#length + words > this.#words.length) this.#grow(words);
-  }
-
-  #grow(words: number): void {
-    const grown = new Uint32Array(Math.max(this.#words.length * 2, this.#length + words));
-    grown.set(this.#words.subarray(0, this.#length));
-    this.#words = grown;
+    if (this.#length + words > this.#words.length) this.#words = grown(this.#words, this.#length, this.#length + words);
   }
 }
 
-/** Size of a value that is in memory, in Roaring's portable format. */
-function portableBytes({ entries }: Contents, entry: number): number {
-  return entries.native(entry)?.portableBytes ?? entries.portableBytes(entry);
+/** A record's kind and id. */
+const HEADER_WORDS = 2;
+/** The same and how many bytes follow. */
+const VALUE_HEADER_WORDS = HEADER_WORDS + 1;
+
+function writeHeader(words: Uint32Array, at: number, kind: number, id: number, detail = 0): void {
+  words[at] = kind | (detail << 8) | (Math.floor(id / 2 ** 32) << 16);
+  words[at + 1] = id % 2 ** 32;
+}
+
+/** The first `length` words in memory for at least `needed`. */
+function grown(words: Uint32Array<ArrayBuffer>, length: number, needed: number): Uint32Array<ArrayBuffer> {
+  const larger = new Uint32Array(Math.max(words.length * 2, needed));
+  larger.set(words.subarray(0, length));
+  return larger;
 }
 
 function wordsFor(bytes: number): number {

@@ -17,7 +17,7 @@ import {
 } from "../config.js";
 import { passingBuffer } from "../passing-buffer.js";
 import { Bitmap } from "./bitmap.js";
-import { type Batch, ChangeLog } from "./change-log.js";
+import { type Batch, type BatchDraft, ChangeLog } from "./change-log.js";
 import { ContainersValue } from "./containers-value.js";
 import { Contents, FLAG } from "./contents.js";
 import { Database } from "./database.js";
@@ -309,7 +309,7 @@ export class Keyspace {
     const { entries } = contents;
     const kind = this.#kindForBit(database, number);
     if (kind === VALUE.NATIVE) {
-      const before = (entries.native(number) as Bitmap).setBit(offset, bit);
+      const before = this.#ownNative(contents, number).setBit(offset, bit);
       if (before !== bit) entries.countMember(number, bit === 1 ? 1 : -1);
       return before;
     }
@@ -320,6 +320,17 @@ export class Keyspace {
     const before = entries.containersDelete(number, offset) ? 1 : 0;
     if (entries.count(number) <= SMALL_AGAIN_MEMBERS) entries.setSmall(number, entries.containersMembers(number));
     return before;
+  }
+
+  /** The native value of an entry, to be changed: a copy takes its place where somebody else relies on it. */
+  #ownNative({ entries }: Contents, number: number): Bitmap {
+    const bitmap = entries.native(number) as Bitmap;
+    if (!bitmap.isShared) return bitmap;
+    const own = bitmap.clone();
+    entries.setNative(number, own);
+    bitmap.dispose();
+    this.residency.grew();
+    return own;
   }
 
   delete({ database, number }: Entry): void {
@@ -571,8 +582,16 @@ export class Keyspace {
     return this.#log.valuedEntries;
   }
 
-  /** Takes what has changed since the last call, to be committed. Never called inside a command or a transaction. */
+  /** Takes what has changed since the last call, whole. */
   takeBatch(): Batch {
+    return this.takeDraft().write(Number.POSITIVE_INFINITY) as Batch;
+  }
+
+  /**
+   * Takes what has changed since the last call, to be committed. The large values in it are written later, as they are now. Never called
+   * inside a command or a transaction.
+   */
+  takeDraft(): BatchDraft {
     for (const database of this.databases) {
       if (!database.contents.changed) continue;
       database.contents.changed = false;

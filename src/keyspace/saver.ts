@@ -7,6 +7,7 @@ import { createHistogram } from "node:perf_hooks";
 import type { Clock } from "../clock.js";
 import {
   COMMIT_AGE_MS_MAX,
+  DRAFT_BUDGET_MS,
   FLUSH_BYTES,
   FLUSH_ENTRIES,
   FLUSH_INTERVAL_MS,
@@ -14,6 +15,7 @@ import {
   UNCOMMITTED_BYTES_PRESSED,
   UNCOMMITTED_ENTRIES_MAX,
 } from "../config.js";
+import type { Batch, BatchDraft } from "./change-log.js";
 import type { Keyspace } from "./keyspace.js";
 import type { Storage } from "./storage.js";
 
@@ -23,6 +25,20 @@ const NS_PER_MS = 1e6;
 interface Waiter {
   changes: number;
   resolve: () => void;
+}
+
+/** A batch on its way to being committed. */
+interface Flight {
+  readonly draft: BatchDraft;
+  /** `keyspace.changes` when it was taken. */
+  readonly changes: number;
+  /** How many values it names. */
+  readonly entries: number;
+  /** As it was estimated until it is written. */
+  bytes: number;
+  /** When it was taken, and when the first change in it was noticed. */
+  readonly begunMs: number;
+  readonly sinceMs: number;
 }
 
 export class Saver {
@@ -47,8 +63,9 @@ export class Saver {
   readonly #failing = new Set<(reason: Error) => void>();
   #waiters: Waiter[] = [];
   #slowed: (() => void)[] = [];
-  /** Batches that the storage has, with their bytes, how many values they name, and when the first change in them was made. */
-  readonly #inFlight: { bytes: number; entries: number; sinceMs: number }[] = [];
+  /** Batches that are not committed, and those among them that are not written yet and so not the storage's. */
+  readonly #inFlight: Flight[] = [];
+  readonly #drafts: Flight[] = [];
   #inFlightBytes = 0;
   #inFlightEntries = 0;
   /** When the oldest change that is in no batch yet was noticed. */
@@ -240,24 +257,47 @@ export class Saver {
     if (!this.#keyspace.isDirty) return;
     // Whoever ends the commit under way begins the next.
     if (this.#inFlight.length > 0 && !this.#isLarge) return;
-    const { changes, logEntries: entries } = this.#keyspace;
+    const { changes, logEntries: entries, logBytes: bytes } = this.#keyspace;
     const begunMs = performance.now();
-    const batch = this.#keyspace.takeBatch();
-    const flight = { bytes: batch.words.byteLength, entries, sinceMs: this.#dirtySinceMs ?? begunMs };
+    const draft = this.#keyspace.takeDraft();
+    const flight = { draft, changes, entries, bytes, begunMs, sinceMs: this.#dirtySinceMs ?? begunMs };
     this.#dirtySinceMs = undefined;
     this.#inFlight.push(flight);
     this.#inFlightBytes += flight.bytes;
     this.#inFlightEntries += entries;
-    const written = this.#storage.write(batch);
+    this.#drafts.push(flight);
+    if (this.#drafts.length === 1) this.#handOver();
     this.#stalledSince(begunMs);
-    written.then(
+  }
+
+  /** Completes the first draft, a part of it in each turn of the event loop, and gives it to the storage; then the next. */
+  #handOver(): void {
+    const flight = this.#drafts[0] as Flight;
+    const batch = flight.draft.write(DRAFT_BUDGET_MS);
+    if (batch !== undefined) {
+      this.#drafts.shift();
+      this.#write(batch, flight);
+    }
+    if (this.#drafts.length > 0) {
+      setImmediate(() => {
+        const begunMs = performance.now();
+        this.#handOver();
+        this.#stalledSince(begunMs);
+      });
+    }
+  }
+
+  #write(batch: Batch, flight: Flight): void {
+    this.#inFlightBytes += batch.words.byteLength - flight.bytes;
+    flight.bytes = batch.words.byteLength;
+    this.#storage.write(batch).then(
       (memory) => {
         const committedMs = performance.now();
         this.#inFlight.shift();
         this.#inFlightBytes -= flight.bytes;
-        this.#inFlightEntries -= entries;
+        this.#inFlightEntries -= flight.entries;
         this.#keyspace.committed(batch, memory);
-        this.#committed(changes, committedMs - begunMs);
+        this.#committed(flight.changes, committedMs - flight.begunMs);
         this.#stalledSince(committedMs);
       },
       // A storage that died has ended the server; a commit that failed has said so through `failed`.

@@ -14,16 +14,20 @@ type Record = readonly [kind: keyof BatchVisitor, ...facts: unknown[]];
 /** A batch's records; of values the string, since a set has many portable forms. */
 function recordsOf(batch: Batch): Record[] {
   const records: Record[] = [];
-  let measured = 0;
+  const measured = new Map<number, number>();
   readBatch(batch, {
     bit: (...facts) => records.push(["bit", ...facts]),
     measure: (id, byteLength, cardinality) => {
-      measured = byteLength;
+      measured.set(id, byteLength);
       records.push(["measure", id, byteLength, cardinality]);
     },
     value: (id, portable) => {
-      const bitmap = Bitmap.fromPortable(Uint8Array.from(portable), measured);
-      records.push(["value", id, bitmap.bytes(0, measured).toString("latin1")]);
+      const bytes = measured.get(id) as number;
+      records.push([
+        "value",
+        id,
+        Bitmap.fromPortable(Uint8Array.from(portable), bytes).bytes(0, bytes).toString("latin1"),
+      ]);
     },
     create: (...facts) => records.push(["create", ...facts]),
     rekey: (...facts) => records.push(["rekey", ...facts]),
@@ -33,6 +37,11 @@ function recordsOf(batch: Batch): Record[] {
     database: ({ number, slot, keys, volatileKeys }) => records.push(["database", number, slot, keys, volatileKeys]),
   });
   return records;
+}
+
+/** The batch, whole. */
+function take(log: ChangeLog): Batch {
+  return log.take().write(Number.POSITIVE_INFINITY) as Batch;
 }
 
 /** An entry as the log wants it: what it is in, and its number there. */
@@ -121,9 +130,9 @@ describe("what is put in comes out, in order", () => {
         const last = expected.flatMap(([, measure]) => (measure === undefined ? [] : [measure]));
         expect(log.isEmpty).toBe(steps.length === 0);
         expect(log.valuedEntries).toBe(last.length);
-        expect(recordsOf(log.take())).toEqual([...atOnce, ...last]);
+        expect(recordsOf(take(log))).toEqual([...atOnce, ...last]);
         expect(log.isEmpty).toBe(true);
-        expect(recordsOf(log.take())).toEqual([]);
+        expect(recordsOf(take(log))).toEqual([]);
       }),
     );
   });
@@ -137,11 +146,11 @@ describe("what is put in comes out, in order", () => {
       expected.push(["bit", 2 ** 40, i * 7, i & 1]);
     }
     const bytes = log.byteLength;
-    const batch = log.take();
+    const batch = take(log);
     expect(recordsOf(batch)).toEqual([...expected, unchanged(2 ** 40)]);
     expect(batch.words.byteLength - bytes).toBeLessThan(100);
     log.bit(...entry, 1, 1);
-    expect(recordsOf(log.take())).toEqual([["bit", 2 ** 40, 1, 1], unchanged(2 ** 40)]);
+    expect(recordsOf(take(log))).toEqual([["bit", 2 ** 40, 1, 1], unchanged(2 ** 40)]);
   });
 });
 
@@ -157,7 +166,7 @@ describe("what a changed value measures", () => {
     put(native, Buffer.from("\x07\x01\x00"));
     contents.entries.setSmall(small, [9, 20]);
     contents.entries.setByteLength(small, 77);
-    expect(recordsOf(log.take()).slice(4)).toEqual([
+    expect(recordsOf(take(log)).slice(4)).toEqual([
       ["measure", 1, 3, 4],
       ["measure", 2, 77, 2],
     ]);
@@ -170,14 +179,14 @@ describe("what a changed value measures", () => {
     log.bit(...old, 3, 1);
     log.moveValue(...old, ...other);
     log.vacate(...old);
-    expect(recordsOf(log.take())).toEqual([
+    expect(recordsOf(take(log))).toEqual([
       ["bit", 1, 3, 1],
       ["measure", 1, 5, 23],
     ]);
     log.value(...other);
     const third = entryOf(1, "third", { bytes: Buffer.from("v") });
     log.moveValue(...other, ...third);
-    expect(recordsOf(log.take())).toEqual([
+    expect(recordsOf(take(log))).toEqual([
       ["measure", 1, 1, 5],
       ["value", 1, "v"],
     ]);
@@ -189,7 +198,7 @@ describe("what a changed value measures", () => {
     log.bit(contents, entry, 1, 1);
     contents.dropped = true;
     log.dropSlot(0);
-    expect(recordsOf(log.take())).toEqual([
+    expect(recordsOf(take(log))).toEqual([
       ["bit", 1, 1, 1],
       ["dropSlot", 0],
     ]);
@@ -207,12 +216,12 @@ describe("values", () => {
     log.value(...a);
     put(a, Buffer.from("new"));
     log.delete(...entryOf(3, "c"));
-    expect(recordsOf(log.take())).toEqual([
+    expect(recordsOf(take(log))).toEqual([
       ["create", 1, 0, "a"],
       ["delete", 3],
       ["measure", 1, 3, 15],
-      ["value", 1, "new"],
       ["measure", 2, 0, 0],
+      ["value", 1, "new"],
       ["value", 2, ""],
     ]);
   });
@@ -223,7 +232,7 @@ describe("values", () => {
     contents.entries.setSmall(entry, [1, 2, 15]);
     contents.entries.setByteLength(entry, 3);
     log.value(contents, entry);
-    expect(recordsOf(log.take())).toEqual([
+    expect(recordsOf(take(log))).toEqual([
       ["measure", 1, 3, 3],
       ["value", 1, "\x60\x01\0"],
     ]);
@@ -235,7 +244,7 @@ describe("values", () => {
     log.bit(...entry, 5, 1);
     log.value(...entry);
     log.bit(...entry, 6, 1);
-    expect(recordsOf(log.take())).toEqual([
+    expect(recordsOf(take(log))).toEqual([
       ["bit", 1, 5, 1],
       ["measure", 1, 1, 5],
       ["value", 1, "v"],
@@ -246,14 +255,14 @@ describe("values", () => {
     const log = new ChangeLog();
     const entry = entryOf(1, "a", { bytes: Buffer.from("v") });
     log.value(...entry);
-    log.take();
+    take(log);
     log.bit(...entry, 6, 1);
-    expect(recordsOf(log.take())).toEqual([
+    expect(recordsOf(take(log))).toEqual([
       ["bit", 1, 6, 1],
       ["measure", 1, 1, 5],
     ]);
     log.value(...entry);
-    expect(recordsOf(log.take())).toEqual([
+    expect(recordsOf(take(log))).toEqual([
       ["measure", 1, 1, 5],
       ["value", 1, "v"],
     ]);
@@ -264,7 +273,7 @@ describe("values", () => {
     const noise = Buffer.from(Array.from({ length: 5000 }, (_, i) => (i * 2654435761) >>> 13));
     log.value(...entryOf(1, "a", { bytes: noise }));
     expect(log.byteLength).toBeGreaterThan(5000);
-    log.take();
+    take(log);
     expect(log.byteLength).toBe(0);
   });
 
@@ -274,7 +283,7 @@ describe("values", () => {
     log.value(contents, entry);
     contents.entries.setFlags(entry, contents.entries.flags(entry) | FLAG.DEAD);
     log.delete(contents, entry);
-    expect(recordsOf(log.take())).toEqual([["delete", 1]]);
+    expect(recordsOf(take(log))).toEqual([["delete", 1]]);
   });
 
   test("of any length are read back whole, one behind the other", () => {
@@ -286,7 +295,7 @@ describe("values", () => {
           log.value(...entryOf(i + 1, "k", { bytes }));
         });
         const expected = all.map((bytes, i) => ["value", i + 1, Buffer.from(bytes).toString("latin1")]);
-        expect(recordsOf(log.take()).filter(([kind]) => kind === "value")).toEqual(expected);
+        expect(recordsOf(take(log)).filter(([kind]) => kind === "value")).toEqual(expected);
       }),
     );
   });
@@ -301,17 +310,39 @@ describe("batches", () => {
     log.bit(inA, a, 1, 1);
     log.bit(inA, a, 2, 1);
     log.vacate(inB, b);
-    expect(log.take().number).toBe(1);
+    expect(take(log).number).toBe(1);
     expect(batches()).toEqual([1, 1]);
     log.bit(inA, a, 3, 1);
-    expect(log.take().number).toBe(2);
+    expect(take(log).number).toBe(2);
     expect(batches()).toEqual([2, 1]);
+  });
+
+  test("are written a value at a time, each as it was when the batch was taken, and let go of", () => {
+    const log = new ChangeLog();
+    const before = Bitmap.usedBytes();
+    const entries = [1, 2, 3].map((id) => entryOf(id, "k", { bytes: Buffer.alloc(10_000, id) }));
+    for (const entry of entries) log.value(...entry);
+    const draft = log.take();
+    // The next batch is open already: a value that is held is not to be changed, and another one takes its place.
+    for (const [contents, entry] of entries) {
+      const bitmap = contents.entries.native(entry) as Bitmap;
+      expect(bitmap.isShared).toBe(true);
+      contents.entries.dropValue(entry);
+      bitmap.dispose();
+    }
+    expect(draft.write(0)).toBeUndefined();
+    expect(draft.write(0)).toBeUndefined();
+    const batch = draft.write(0) as Batch;
+    // But for what a native object keeps until it is collected.
+    expect(Bitmap.usedBytes() - before).toBeLessThan(1000);
+    const values = recordsOf(batch).filter(([kind]) => kind === "value");
+    expect(values).toEqual([1, 2, 3].map((id) => ["value", id, String.fromCharCode(id).repeat(10_000)]));
   });
 
   test("do not change when the log goes on", () => {
     const log = new ChangeLog();
     log.bit(...entryOf(1, "a"), 1, 1);
-    const batch = log.take();
+    const batch = take(log);
     for (let i = 0; i < 100; i++) log.bit(...entryOf(2, "b"), i, 0);
     expect(recordsOf(batch)).toEqual([["bit", 1, 1, 1], unchanged(1)]);
   });
@@ -320,7 +351,7 @@ describe("batches", () => {
     const log = new ChangeLog();
     log.create(...entryOf(7, ALL_BYTES));
     log.value(...entryOf(8, "v", { bytes: Buffer.from("some value") }));
-    const { words } = log.take();
+    const { words } = take(log);
     const moved = new Uint32Array(words.length + 3).fill(0xffffffff);
     moved.set(words, 3);
     expect(recordsOf({ number: 1, words: moved.subarray(3) })).toEqual(recordsOf({ number: 1, words }));
