@@ -3,7 +3,6 @@
  * The result is as long as the longest source (Redis' rule for all operations, 8.2's included).
  */
 import roaring from "roaring";
-import { SMALL_MEMBERS_MAX } from "../config.js";
 import { Bitmap, type UnmadeSet } from "./bitmap.js";
 
 const { RoaringBitmap32 } = roaring;
@@ -20,9 +19,7 @@ export type BitOp = (typeof BITOPS)[number];
 export function bitop(op: BitOp, sources: readonly Bitmap[]): Bitmap {
   if (sources.length <= 2) {
     const combination = new Combination(op, sources);
-    // Few members are made with as much work as they are counted.
-    if (combination.cardinality > SMALL_MEMBERS_MAX) return new Bitmap(combination, combination.byteLength);
-    combination.dispose();
+    return new Bitmap(combination, combination.byteLength);
   }
   const byteLength = longest(sources);
   const sets = sources.map((source) => source.set);

@@ -7,7 +7,7 @@
  */
 import { MIB } from "../config.js";
 import type { Bitmap } from "./bitmap.js";
-import { type Contents, FLAG } from "./contents.js";
+import { type Contents, demote, FLAG } from "./contents.js";
 import type { StoredDatabase } from "./storage.js";
 import type { Bit } from "./value.js";
 
@@ -68,7 +68,7 @@ export class BatchDraft {
     return { number: this.number, words: this.#words.subarray(0, this.#length) };
   }
 
-  #write({ id, bitmap }: HeldValue): void {
+  #write({ id, bitmap, contents, entry }: HeldValue): void {
     const bytes = bitmap.portableBytes;
     const words = wordsFor(bytes);
     if (this.#length + VALUE_HEADER_WORDS + words > this.#words.length) {
@@ -80,12 +80,17 @@ export class BatchDraft {
     bitmap.writePortable(new Uint8Array(this.#words.buffer, this.#length * WORD_BYTES, bytes));
     this.#length += words;
     bitmap.dispose();
+    // What was made just now may have few members, for which a native set is large.
+    if (!contents.dropped && contents.entries.native(entry) === bitmap) demote(contents, entry);
   }
 }
 
+/** A native value as it was when the batch was taken, and the entry it was of. */
 interface HeldValue {
   id: number;
   bitmap: Bitmap;
+  contents: Contents;
+  entry: number;
 }
 
 /** What reading a batch yields, in order. */
@@ -254,10 +259,11 @@ export class ChangeLog {
     if ((flags & FLAG.REWRITTEN) !== 0) this.#value(contents, entry, id);
   }
 
-  #value({ entries }: Contents, entry: number, id: number): void {
+  #value(contents: Contents, entry: number, id: number): void {
+    const { entries } = contents;
     const bitmap = entries.native(entry);
     if (bitmap !== undefined) {
-      this.#held.push({ id, bitmap: bitmap.hold() });
+      this.#held.push({ id, bitmap: bitmap.hold(), contents, entry });
       return;
     }
     const bytes = entries.portableBytes(entry);

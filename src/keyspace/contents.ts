@@ -2,6 +2,7 @@
  * What is in memory of one logical database: its entries, and its counts. The file keeps its rows under `slot`, which FLUSHDB
  * replaces and SWAPDB exchanges, so that neither has to touch a row, or an entry, before it answers.
  */
+import { SMALL_MEMBERS_MAX } from "../config.js";
 import { Arena } from "./arena.js";
 import { CreatedKeys } from "./created-keys.js";
 import { EntryTable } from "./entry-table.js";
@@ -47,4 +48,12 @@ export class Contents {
     this.volatileSize += volatileKeys;
     this.changed = true;
   }
+}
+
+/** Turns a native value of few members into a small one: nobody needs a whole set of it at present. */
+export function demote({ entries }: Contents, number: number): void {
+  const bitmap = entries.native(number);
+  if (bitmap === undefined || entries.cardinality(number) > SMALL_MEMBERS_MAX) return;
+  entries.setSmall(number, bitmap.members);
+  bitmap.dispose();
 }

@@ -195,7 +195,7 @@ export class Keyspace {
   #put({ contents: { entries } }: Database, number: number, bitmap: Bitmap): void {
     entries.native(number)?.dispose();
     entries.setByteLength(number, bitmap.byteLength);
-    if (bitmap.cardinality > SMALL_MEMBERS_MAX) {
+    if (bitmap.unmade !== undefined || bitmap.cardinality > SMALL_MEMBERS_MAX) {
       entries.setNative(number, bitmap);
     } else {
       entries.setSmall(number, bitmap.members);

@@ -14,10 +14,9 @@ import {
   MEMORY_CHECK_ENTRIES,
   NATIVE_HEAP_FACTOR,
   NATIVE_OBJECT_BYTES,
-  SMALL_AGAIN_MEMBERS,
 } from "../config.js";
 import { Bitmap } from "./bitmap.js";
-import { type Contents, FLAG } from "./contents.js";
+import { type Contents, demote, FLAG } from "./contents.js";
 import type { Database } from "./database.js";
 import { NO_ENTRY, VALUE } from "./entry-table.js";
 
@@ -25,7 +24,7 @@ import { NO_ENTRY, VALUE } from "./entry-table.js";
 const BOUND_DIVISOR_MAX = 4;
 /** Unit of `lastUse`: with 32 bits it lasts for 13 years. */
 const USE_MS = 100;
-/** A native value that was not used for this long and has shrunk becomes a small one again. */
+/** A native value of few members that was not used for this long becomes a small one again. */
 const DEMOTE_MS = 10_000;
 /** Entries looked at for a clean one before memory is taken to be full of changes that are not settled. */
 const EVICT_TRIES = 1024;
@@ -250,11 +249,4 @@ export class Residency {
 function forget({ entries }: Contents, number: number): void {
   entries.native(number)?.dispose();
   entries.remove(number);
-}
-
-function demote({ entries }: Contents, number: number): void {
-  const bitmap = entries.native(number);
-  if (bitmap === undefined || entries.cardinality(number) > SMALL_AGAIN_MEMBERS) return;
-  entries.setSmall(number, bitmap.members);
-  bitmap.dispose();
 }

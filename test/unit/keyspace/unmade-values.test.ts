@@ -6,6 +6,7 @@ import { SMALL_MEMBERS_MAX } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { BITOPS, type BitOp, bitop, bitopCardinality } from "../../../src/keyspace/bitmap-op.js";
 import type { Database } from "../../../src/keyspace/database.js";
+import { VALUE } from "../../../src/keyspace/entry-table.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { keyBytes, randomOf } from "./bytes.js";
 import { StorageInHand } from "./sqlite.js";
@@ -33,10 +34,17 @@ describe("a result of two values", () => {
     expect(unmade.portableBytes).toBeLessThanOrEqual(bound);
   });
 
-  test("of few members is made at once", () => {
+  test("of few members is an array when it is written", () => {
+    const keyspace = new Keyspace(new StorageInHand(), new ManualClock(0), randomOf(1));
+    const [database] = keyspace.databases as [Database];
     const few = bitop("AND", [every(3), every(65)]);
-    expect(few.cardinality).toBeLessThanOrEqual(SMALL_MEMBERS_MAX);
-    expect(few.unmade).toBeUndefined();
+    expect(few.cardinality).toBeLessThan(SMALL_MEMBERS_MAX);
+    const { number } = keyspace.setValue(database, "few", few);
+    const { entries } = database.contents;
+    expect(entries.valueKind(number)).toBe(VALUE.NATIVE);
+    keyspace.takeBatch();
+    expect(entries.valueKind(number)).toBe(VALUE.SMALL);
+    expect(entries.count(number)).toBe(Math.ceil((BYTES * 8) / (3 * 65)));
   });
 
   test("with a complement needs none: (a AND b) AND NOT c", () => {
