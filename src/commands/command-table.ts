@@ -2,11 +2,16 @@
 import type { Argv } from "../resp/argv.js";
 import type { Command } from "./command.js";
 
+/** Numbers that `Argv.spelling` gives. */
+const SPELLINGS = 256;
+
 export class CommandTable {
   /** The commands in the order of their names, subcommands inside them. */
   readonly rows: readonly Command[];
   /** By name in lower and in upper case, which is how clients write them; other spellings take a slower way. */
   readonly #byName = new Map<string, Command>();
+  /** Names as requests spelled them last and their rows, by `Argv.spelling`: a third of the time that a string and its look-up take. */
+  readonly #spelled: ({ name: Uint8Array; command: Command } | undefined)[] = new Array(SPELLINGS).fill(undefined);
   /** Rows that requests find and nobody is told of. */
   readonly #hidden: ReadonlyMap<string, Command>;
 
@@ -26,9 +31,16 @@ export class CommandTable {
 
   /** The row of a request: its subcommand's, where the command has any and the request names one. */
   find(argv: Argv): Command | undefined {
+    const slot = argv.spelling(0);
+    const known = this.#spelled[slot];
+    if (known !== undefined && argv.equals(0, known.name)) return known.command;
     const name = argv.string(0);
     const command = this.named(name) ?? this.#hidden.get(name.toLowerCase());
-    if (command?.subcommands === undefined) return command?.name.includes("|") ? undefined : command;
+    if (command?.subcommands === undefined) {
+      if (command === undefined || command.name.includes("|")) return undefined;
+      this.#spelled[slot] = { name: Uint8Array.from(argv.bytes(0)), command };
+      return command;
+    }
     return argv.length === 1 ? command : this.named(`${command.name}|${argv.string(1)}`);
   }
 

@@ -28,6 +28,8 @@ export const ID_MAX = 2 ** 47 - 1;
 
 const WORD_BYTES = 4;
 const INITIAL_WORDS = 16 * 1024;
+/** A record of a bit. */
+const BIT_WORDS = 3;
 /** A record of how long a value is, and of its bits. */
 const MEASURE_WORDS = 5;
 /** A batch of more memory is given to the collector. */
@@ -320,6 +322,11 @@ function grown(words: Uint32Array<ArrayBuffer>, length: number, needed: number):
 
 function wordsFor(bytes: number): number {
   return Math.ceil(bytes / WORD_BYTES);
+}
+
+/** At most so many bits a batch has. */
+export function bitsMax({ words }: Batch): number {
+  return Math.ceil(words.length / BIT_WORDS);
 }
 
 /** Reads a batch's records in order. Payloads are views into the batch. */

@@ -14,6 +14,7 @@ import { ContainerSets, UNCHANGED } from "./container-sets.js";
 import {
   portableSizeOfSmall,
   smallCountRange,
+  smallGuess,
   smallHas,
   smallInsertAt,
   smallLowerBound,
@@ -474,7 +475,11 @@ export class EntryTable {
 
   /** Whether a SMALL value has the member. */
   smallHas(e: number, offset: number): boolean {
-    return smallHas(this.smallWords(e), this.smallStart(e), this.count(e), offset);
+    const count = this.count(e);
+    if (count <= INLINE_MEMBERS) return count === INLINE_MEMBERS && this.#word(e, VALUE_REF) === offset;
+    const ref = this.#word(e, VALUE_REF);
+    const start = this.#arena.offsetOf(ref) / WORD_BYTES;
+    return smallHas(this.#arena.wordsOf(ref), start, count, offset, smallGuess(count, offset, this.byteLength(e)));
   }
 
   /** Number of a SMALL value's members in `first`..`last`, both included. */
@@ -488,7 +493,7 @@ export class EntryTable {
     const count = this.count(e);
     const words = this.smallWords(e);
     const start = this.smallStart(e);
-    const index = smallLowerBound(words, start, count, offset);
+    const index = smallLowerBound(words, start, count, offset, smallGuess(count, offset, this.byteLength(e)));
     if (index < count && words[start + index] === offset) return false;
     if (count < this.#blockMembers(e)) {
       smallInsertAt(words, start, count, index, offset);

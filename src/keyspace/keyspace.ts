@@ -221,7 +221,9 @@ export class Keyspace {
    */
   #kindForBit(database: Database, number: number): ValueKind {
     const { entries } = database.contents;
-    if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
+    const kind = entries.valueKind(number);
+    if (kind === VALUE.SMALL || kind === VALUE.CONTAINERS) return kind;
+    if (kind === VALUE.NONE) this.#load(database, number);
     const bitmap = entries.native(number);
     if (bitmap !== undefined && ++bitmap.bitUses > BIT_USES_MIN + entries.count(number) / MEMBERS_PER_BIT_USE) {
       bitmap.bitUses = 0;

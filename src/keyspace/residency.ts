@@ -40,6 +40,8 @@ export class Residency {
 
   readonly #databases: readonly Database[];
   readonly #startMs: number;
+  /** The time that `now` was made of. */
+  #tickedMs = Number.NaN;
   /** What keys and values may use at present: `maxBytes`, or less while the process has taken too much beside. */
   #bound = 0;
   readonly #random: Random;
@@ -106,7 +108,10 @@ export class Residency {
 
   /** Called before each command or transaction: nobody holds a value then. */
   tick(nowMs: number): void {
-    this.now = Math.max(Math.floor((nowMs - this.#startMs) / USE_MS), 0);
+    if (nowMs !== this.#tickedMs) {
+      this.#tickedMs = nowMs;
+      this.now = Math.max(Math.floor((nowMs - this.#startMs) / USE_MS), 0);
+    }
     if (this.#grown >= MEMORY_CHECK_ENTRIES && this.maxBytes > 0) this.#makeRoom();
   }
 

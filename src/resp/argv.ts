@@ -104,6 +104,23 @@ export class Argv {
     return true;
   }
 
+  /** Whether argument `i` is these bytes. */
+  equals(i: number, bytes: Uint8Array): boolean {
+    const start = this.#start(i);
+    const length = this.#end(i) - start;
+    if (length !== bytes.length) return false;
+    for (let j = 0; j < length; j++) if (this.#buffer[start + j] !== bytes[j]) return false;
+    return true;
+  }
+
+  /** A number of 0 .. 255 that tells the names of most commands apart: by their length, their first and their last byte. */
+  spelling(i: number): number {
+    const start = this.#start(i);
+    const end = this.#end(i);
+    if (start === end) return 0;
+    return ((end - start) * 7 + (this.#buffer[start] as number) * 3 + (this.#buffer[end - 1] as number) * 13) & 0xff;
+  }
+
   /** Argument `i` if it is a canonical decimal integer of at most 2^53 - 1 in magnitude, else NaN. */
   integer(i: number): number {
     return decimal(this.#buffer, this.#start(i), this.#end(i));

@@ -5,10 +5,11 @@
  * the log, for the Folder to bring them home.
  */
 import type { Statement } from "better-sqlite3";
-import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log.js";
+import { type Batch, type BatchVisitor, bitsMax, readBatch } from "../keyspace/change-log.js";
 import { keyHash } from "../keyspace/hash.js";
 import { NO_DEADLINE, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
+import { passingBuffer } from "../passing-buffer.js";
 import type { Garbage } from "./garbage.js";
 import { type ChangedRow, encodeLog, lastBits, logChecksum } from "./log.js";
 import type { Connection } from "./schema.js";
@@ -19,6 +20,8 @@ import { portableOf, type Values } from "./values.js";
  * since the collector copies whatever lives until the end of the flush.
  */
 class RowChange {
+  /** Its place among the rows of the batch. */
+  readonly index: number;
   isNew = false;
   deleted = false;
   /** The row's name, where it is new or was given another. */
@@ -28,26 +31,14 @@ class RowChange {
   portable: Uint8Array | undefined = undefined;
   byteLength = 0;
   cardinality = 0;
-  /** The first single bit that changed, as `offset * 2 + bit`: most rows have no other. NO_BIT for none. */
-  #firstBit = NO_BIT;
-  /** The later ones in the order of their change: a batch may have millions. */
-  #laterBits: number[] | undefined = undefined;
+  /** Bits of the batch before this one mean nothing to the row. */
+  bitsFrom = 0;
+  /** How many single bits were changed since, and where they end among those of all rows. */
+  bitCount = 0;
+  bitsEnd = 0;
 
-  addBit(packed: number): void {
-    if (this.#firstBit === NO_BIT) this.#firstBit = packed;
-    else if (this.#laterBits === undefined) this.#laterBits = [packed];
-    else this.#laterBits.push(packed);
-  }
-
-  dropBits(): void {
-    this.#firstBit = NO_BIT;
-    this.#laterBits = undefined;
-  }
-
-  /** Single bits in the order of their change, each as `offset * 2 + bit`. */
-  get bits(): number[] {
-    if (this.#firstBit === NO_BIT) return [];
-    return this.#laterBits === undefined ? [this.#firstBit] : [this.#firstBit, ...this.#laterBits];
+  constructor(index: number) {
+    this.index = index;
   }
 }
 
@@ -63,8 +54,10 @@ export interface Flushed {
   named: number;
 }
 
-const NO_BIT = -1;
+const FLOAT_BYTES = Float64Array.BYTES_PER_ELEMENT;
+const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 const NO_WORDS = new Uint8Array(0);
+const NO_BITS = new Float64Array(0);
 
 export class Flusher {
   readonly #connection: Connection;
@@ -109,14 +102,13 @@ export class Flusher {
 
   /** Commits the batch, or throws and leaves the database as it was. `isPending` says whether the log has bits of a row. */
   flush(batch: Batch, isPending: (id: number) => boolean): Flushed {
-    const changes = new Changes();
-    readBatch(batch, changes);
+    const changes = new Changes(batch);
     const flushed: Flushed = { replaced: new Map(), changed: new Map(), logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
         // In the order of the ids, which is the order of the rows on the pages.
         for (const id of Float64Array.from(changes.rows.keys()).sort()) {
-          this.#flushRow(id, changes.rows.get(id) as RowChange, changes.droppedSlots, flushed);
+          this.#flushRow(id, changes.rows.get(id) as RowChange, changes, flushed);
         }
         for (const slot of changes.droppedSlots) this.#garbage.dropSlot(slot);
         // All of them leave before any comes back: two databases may have exchanged their slots.
@@ -132,29 +124,29 @@ export class Flusher {
     return flushed;
   }
 
-  #flushRow(id: number, change: RowChange, droppedSlots: ReadonlySet<number>, flushed: Flushed): void {
-    const gone = change.deleted || (change.key !== undefined && droppedSlots.has(change.slot));
+  #flushRow(id: number, change: RowChange, changes: Changes, flushed: Flushed): void {
+    const gone = change.deleted || (change.key !== undefined && changes.droppedSlots.has(change.slot));
     if (change.isNew) {
       if (gone) return;
-      this.#insert(id, change);
+      this.#insert(id, change, changes.bitsOf(change));
       flushed.named++;
     } else if (gone) {
       flushed.replaced.set(id, this.#garbage.deleteKey(id));
     } else {
-      this.#update(id, change, flushed);
+      this.#update(id, change, changes.bitsOf(change), flushed);
     }
   }
 
-  #insert(id: number, change: RowChange): void {
+  #insert(id: number, change: RowChange, bits: Float64Array): void {
     const { key, slot, deadline, byteLength, cardinality } = change;
     if (key === undefined) throw new Error(`change log: row ${id} is new and has no key`);
-    const bytes = this.#values.insert(id, change.portable ?? portableOf(lastBits(change.bits).ones));
+    const bytes = this.#values.insert(id, change.portable ?? portableOf(lastBits(bits).ones));
     const name = Buffer.from(key, "latin1");
     this.#insertKey.run(id, slot, keyHash(key), name, byteLength, cardinality, toColumn(deadline), bytes);
   }
 
-  #update(id: number, change: RowChange, flushed: Flushed): void {
-    const { key, slot, deadline, portable, byteLength, cardinality, bits } = change;
+  #update(id: number, change: RowChange, bits: Float64Array, flushed: Flushed): void {
+    const { key, slot, deadline, portable, byteLength, cardinality } = change;
     if (key !== undefined) {
       this.#updateName.run(slot, keyHash(key), Buffer.from(key, "latin1"), id);
       flushed.named++;
@@ -184,14 +176,60 @@ function lastLogRow(connection: Connection): number {
   return connection.prepare<[], { batch: number | null }>("SELECT max(batch) AS batch FROM log").get()?.batch ?? 0;
 }
 
-/** Gathers a batch's records by row. */
+/**
+ * Gathers a batch's records by row. There may be a million bits: they are numbers in flat memory, first in the order of their change and
+ * then by row, since an array for each row would keep the collector busy for as long as all the rest takes.
+ */
 class Changes implements BatchVisitor {
   readonly rows = new Map<number, RowChange>();
   readonly droppedSlots = new Set<number>();
   readonly databases = new Map<number, StoredDatabase>();
+  readonly #list: RowChange[] = [];
+  /** Single bits in the order of their change, each as `offset * 2 + bit`, and the row of each. */
+  readonly #bits: Float64Array;
+  readonly #rowOfBit: Uint32Array;
+  #bitCount = 0;
+  /** The same bits by row, and for each row in the order of their change. */
+  readonly #bitsByRow: Float64Array;
+
+  constructor(batch: Batch) {
+    const bits = bitsMax(batch);
+    const { buffer, byteOffset } = passingBuffer((2 * bits + 1) * FLOAT_BYTES + bits * WORD_BYTES);
+    const start = Math.ceil(byteOffset / FLOAT_BYTES) * FLOAT_BYTES;
+    this.#bits = new Float64Array(buffer, start, bits);
+    this.#bitsByRow = new Float64Array(buffer, start + bits * FLOAT_BYTES, bits);
+    this.#rowOfBit = new Uint32Array(buffer, start + 2 * bits * FLOAT_BYTES, bits);
+    readBatch(batch, this);
+    this.#sort();
+  }
+
+  #sort(): void {
+    let end = 0;
+    for (const row of this.#list) {
+      row.bitsEnd = end;
+      end += row.bitCount;
+    }
+    for (let i = 0; i < this.#bitCount; i++) {
+      const row = this.#list[this.#rowOfBit[i] as number] as RowChange;
+      if (i >= row.bitsFrom) this.#bitsByRow[row.bitsEnd++] = this.#bits[i] as number;
+    }
+  }
+
+  /** Single bits of a row in the order of their change, each as `offset * 2 + bit`: a view. */
+  bitsOf({ bitCount, bitsEnd }: RowChange): Float64Array {
+    return bitCount === 0 ? NO_BITS : this.#bitsByRow.subarray(bitsEnd - bitCount, bitsEnd);
+  }
 
   bit(id: number, offset: number, bit: Bit): void {
-    this.#row(id).addBit(offset * 2 + bit);
+    const row = this.#row(id);
+    row.bitCount++;
+    this.#bits[this.#bitCount] = offset * 2 + bit;
+    this.#rowOfBit[this.#bitCount++] = row.index;
+  }
+
+  #dropBits(row: RowChange): void {
+    row.bitCount = 0;
+    row.bitsFrom = this.#bitCount;
   }
 
   measure(id: number, byteLength: number, cardinality: number): void {
@@ -203,7 +241,7 @@ class Changes implements BatchVisitor {
   value(id: number, portable: Uint8Array): void {
     const row = this.#row(id);
     row.portable = portable;
-    row.dropBits();
+    this.#dropBits(row);
   }
 
   create(id: number, slot: number, key: string): void {
@@ -220,7 +258,7 @@ class Changes implements BatchVisitor {
   delete(id: number): void {
     const row = this.#row(id);
     row.deleted = true;
-    row.dropBits();
+    this.#dropBits(row);
   }
 
   deadline(id: number, deadline: number): void {
@@ -238,7 +276,8 @@ class Changes implements BatchVisitor {
   #row(id: number): RowChange {
     let row = this.rows.get(id);
     if (row === undefined) {
-      row = new RowChange();
+      row = new RowChange(this.#list.length);
+      this.#list.push(row);
       this.rows.set(id, row);
     }
     return row;

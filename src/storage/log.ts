@@ -2,11 +2,14 @@
 import type { Connection } from "./schema.js";
 import { checksum } from "./values.js";
 
+/** Numbers that are stored one after the other. */
+export type Bits = readonly number[] | Float64Array;
+
 /** Changes to one row of `keys`. `bits` are in the order of their change, each as `offset * 2 + bit`. */
 export interface ChangedRow {
   byteLength: number;
   cardinality: number;
-  bits: number[];
+  bits: Bits;
 }
 
 /** In a part's second word, above the id's upper 16 bits. */
@@ -19,9 +22,9 @@ const WORD_BITS = 32;
 const NO_OFFSETS = new Uint32Array(0);
 
 /** The offsets that are 1 and those that are 0 at last, ascending: so Roaring takes them several times as fast. */
-export function lastBits(bits: readonly number[]): { ones: Uint32Array; zeros: Uint32Array } {
+export function lastBits(bits: Bits): { ones: Uint32Array; zeros: Uint32Array } {
   if (bits.length === 0) return { ones: NO_OFFSETS, zeros: NO_OFFSETS };
-  if (bits.every((packed) => packed % 2 === 1)) return { ones: offsetsOf(bits).sort(), zeros: NO_OFFSETS };
+  if (!haveZeros(bits)) return { ones: offsetsOf(bits).sort(), zeros: NO_OFFSETS };
   const last = new Map<number, number>();
   for (const packed of bits) last.set(Math.floor(packed / 2), packed % 2);
   const offsets = (wanted: number) =>
@@ -29,8 +32,13 @@ export function lastBits(bits: readonly number[]): { ones: Uint32Array; zeros: U
   return { ones: offsets(1), zeros: offsets(0) };
 }
 
+function haveZeros(bits: Bits): boolean {
+  for (let i = 0; i < bits.length; i++) if ((bits[i] as number) % 2 === 0) return true;
+  return false;
+}
+
 /** In a loop: `Uint32Array.from` with a function takes longer than all the rest that a new key of one bit needs here. */
-function offsetsOf(bits: readonly number[]): Uint32Array {
+function offsetsOf(bits: Bits): Uint32Array {
   const offsets = new Uint32Array(bits.length);
   for (let i = 0; i < bits.length; i++) offsets[i] = Math.floor((bits[i] as number) / 2);
   return offsets;
@@ -54,9 +62,9 @@ export function encodeLog(changed: ReadonlyMap<number, ChangedRow>, replaced: re
   };
   for (const id of replaced) header(id, FLAG.replaced, 0, 0, 0);
   for (const [id, { byteLength, cardinality, bits }] of changed) {
-    const hasZeros = bits.some((packed) => packed % 2 === 0);
+    const hasZeros = haveZeros(bits);
     header(id, hasZeros ? FLAG.hasZeros : 0, byteLength, cardinality, bits.length);
-    for (const packed of bits) words[at++] = Math.floor(packed / 2);
+    for (let i = 0; i < bits.length; i++) words[at++] = Math.floor((bits[i] as number) / 2);
     if (!hasZeros) continue;
     bits.forEach((packed, i) => {
       const word = at + Math.floor(i / WORD_BITS);
