@@ -295,7 +295,7 @@ export class ChangeLog {
 
   #pushWide(value: number): void {
     this.#words[this.#length++] = Math.floor(value / 2 ** 32);
-    this.#words[this.#length++] = value % 2 ** 32;
+    this.#words[this.#length++] = value;
   }
 
   #reserve(words: number): void {
@@ -308,9 +308,10 @@ const HEADER_WORDS = 2;
 /** The same and how many bytes follow. */
 const VALUE_HEADER_WORDS = HEADER_WORDS + 1;
 
+/** A word takes the lower 32 bits of what it is given: a `%` would take longer than all the rest of a record. */
 function writeHeader(words: Uint32Array, at: number, kind: number, id: number, detail = 0): void {
   words[at] = kind | (detail << 8) | (Math.floor(id / 2 ** 32) << 16);
-  words[at + 1] = id % 2 ** 32;
+  words[at + 1] = id;
 }
 
 /** The first `length` words in memory for at least `needed`. */

@@ -26,14 +26,19 @@ export function lastBits(bits: Bits): { ones: Uint32Array; zeros: Uint32Array } 
   if (bits.length === 0) return { ones: NO_OFFSETS, zeros: NO_OFFSETS };
   if (!haveZeros(bits)) return { ones: offsetsOf(bits).sort(), zeros: NO_OFFSETS };
   const last = new Map<number, number>();
-  for (const packed of bits) last.set(Math.floor(packed / 2), packed % 2);
+  for (const packed of bits) last.set(Math.floor(packed / 2), bitOf(packed));
   const offsets = (wanted: number) =>
     Uint32Array.from([...last].filter(([, bit]) => bit === wanted).map(([offset]) => offset)).sort();
   return { ones: offsets(1), zeros: offsets(0) };
 }
 
+/** The bit of `offset * 2 + bit`, a number of 33 bits: `%` is a call into the C library for those. */
+export function bitOf(packed: number): number {
+  return packed - Math.floor(packed / 2) * 2;
+}
+
 function haveZeros(bits: Bits): boolean {
-  for (let i = 0; i < bits.length; i++) if ((bits[i] as number) % 2 === 0) return true;
+  for (let i = 0; i < bits.length; i++) if (bitOf(bits[i] as number) === 0) return true;
   return false;
 }
 
@@ -51,11 +56,12 @@ export function encodeLog(changed: ReadonlyMap<number, ChangedRow>, replaced: re
   const words = new Uint32Array(length);
   let at = 0;
   const header = (id: number, flags: number, byteLength: number, cardinality: number, bits: number) => {
-    words[at] = id % 2 ** 32;
+    // A word takes the lower 32 bits of what it is given.
+    words[at] = id;
     // Ids are below 2^47, so that the flags have room above their upper 16 bits.
     words[at + 1] = Math.floor(id / 2 ** 32) | (flags << 16);
     words[at + 2] = byteLength;
-    words[at + 3] = cardinality % 2 ** 32;
+    words[at + 3] = cardinality;
     words[at + 4] = Math.floor(cardinality / 2 ** 32);
     words[at + 5] = bits;
     at += HEADER_WORDS;
@@ -68,7 +74,7 @@ export function encodeLog(changed: ReadonlyMap<number, ChangedRow>, replaced: re
     if (!hasZeros) continue;
     bits.forEach((packed, i) => {
       const word = at + Math.floor(i / WORD_BITS);
-      words[word] = (words[word] as number) | ((packed % 2) << (i % WORD_BITS));
+      words[word] = (words[word] as number) | (bitOf(packed) << (i % WORD_BITS));
     });
     at += Math.ceil(bits.length / WORD_BITS);
   }

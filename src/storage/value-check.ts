@@ -5,7 +5,7 @@
 import roaring from "roaring";
 import { BULK_BYTES_MAX } from "../config.js";
 import { reasonOf } from "../errors.js";
-import type { ChangedRow } from "./log.js";
+import { bitOf, type ChangedRow } from "./log.js";
 import { type ChunkRow, CONTAINER_BITS, CONTAINERS, checksum, type DeltaRow } from "./values.js";
 
 const { RoaringBitmap32 } = roaring;
@@ -172,7 +172,7 @@ class ValueCheck {
     const before = this.#set.clone();
     for (const packed of late.bits) {
       const offset = Math.floor(packed / 2);
-      if (packed % 2 === 1) this.#set.add(offset);
+      if (bitOf(packed) === 1) this.#set.add(offset);
       else this.#set.remove(offset);
     }
     if (this.#set.size === late.cardinality) {
