@@ -67,7 +67,7 @@ module.exports = {
       from: { path: layers.storage },
       to: {
         path: layers.keyspace,
-        pathNot: "^src/keyspace/(storage|bitmap|value|change-log|hash|small-set)[^/]*\\.ts$",
+        pathNot: "^src/keyspace/(storage|bitmap|value|change-log|hash|portable-format|small-set)[^/]*\\.ts$",
       },
     },
     only("sockets-only-in-net", [layers.net, layers.migrate], "^(node:)?(net|tls)$"),
