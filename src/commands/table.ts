@@ -13,6 +13,8 @@ import { DATABASE_COMMANDS } from "./database.js";
 import { EXPIRE_COMMANDS } from "./expire.js";
 import { INFO_COMMANDS } from "./info.js";
 import { KEY_COMMANDS } from "./keys.js";
+import { MEMORY_COMMANDS } from "./memory.js";
+import { OBJECT_COMMANDS } from "./object.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { STRING_COMMANDS } from "./string.js";
 import { TRANSACTION_COMMANDS } from "./transaction.js";
@@ -30,6 +32,8 @@ export const COMMAND_TABLE = new CommandTable(
     ...EXPIRE_COMMANDS,
     ...INFO_COMMANDS,
     ...KEY_COMMANDS,
+    ...MEMORY_COMMANDS,
+    ...OBJECT_COMMANDS,
     ...SERVER_COMMANDS,
     ...STRING_COMMANDS,
     ...TRANSACTION_COMMANDS,
