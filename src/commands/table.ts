@@ -10,6 +10,7 @@ import { CommandTable } from "./command-table.js";
 import { CONFIG_COMMANDS } from "./config-commands.js";
 import { CONNECTION_COMMANDS, HTTP_WORDS } from "./connection.js";
 import { DATABASE_COMMANDS } from "./database.js";
+import { DUMP_COMMANDS } from "./dump.js";
 import { EXPIRE_COMMANDS } from "./expire.js";
 import { INFO_COMMANDS } from "./info.js";
 import { KEY_COMMANDS } from "./keys.js";
@@ -29,6 +30,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...CONFIG_COMMANDS,
     ...CONNECTION_COMMANDS,
     ...DATABASE_COMMANDS,
+    ...DUMP_COMMANDS,
     ...EXPIRE_COMMANDS,
     ...INFO_COMMANDS,
     ...KEY_COMMANDS,
