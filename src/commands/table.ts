@@ -10,6 +10,7 @@ import { CommandTable } from "./command-table.js";
 import { CONFIG_COMMANDS } from "./config-commands.js";
 import { CONNECTION_COMMANDS, HTTP_WORDS } from "./connection.js";
 import { DATABASE_COMMANDS } from "./database.js";
+import { DEBUG_COMMANDS } from "./debug.js";
 import { DUMP_COMMANDS } from "./dump.js";
 import { EXPIRE_COMMANDS } from "./expire.js";
 import { INFO_COMMANDS } from "./info.js";
@@ -30,6 +31,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...CONFIG_COMMANDS,
     ...CONNECTION_COMMANDS,
     ...DATABASE_COMMANDS,
+    ...DEBUG_COMMANDS,
     ...DUMP_COMMANDS,
     ...EXPIRE_COMMANDS,
     ...INFO_COMMANDS,
