@@ -1,7 +1,7 @@
 /**
  * Imports point downward only, without cycles:
  *
- *   cli > server > net | migrate > commands > keyspace | resp > config, errors, clock, log, memory-size, passing-buffer, version, young-space
+ *   cli > server > net | migrate > commands > keyspace | resp | rdb > config, errors, clock, log, memory-size, passing-buffer, version, young-space
  *
  * Beside them stands storage: server knows it, and it knows only what keyspace declares. A subcommand that works on a file
  * (check, backup) or is a client of a server needs no Server: cli may use storage and migrate for it, and nothing between.
@@ -17,6 +17,7 @@ const layers = {
   commands: "^src/commands/",
   keyspace: "^src/keyspace/",
   resp: "^src/resp/",
+  rdb: "^src/rdb/",
   storage: "^src/storage/",
   base: "^src/(config|errors|clock|log|memory-size|passing-buffer|version|young-space)\\.ts$",
 };
@@ -26,10 +27,11 @@ const allowed = {
   cli: ["server", "storage", "migrate", "base"],
   server: ["net", "migrate", "commands", "keyspace", "resp", "storage", "base"],
   net: ["commands", "keyspace", "resp", "base"],
-  migrate: ["commands", "keyspace", "resp", "base"],
-  commands: ["keyspace", "resp", "base"],
+  migrate: ["commands", "keyspace", "resp", "rdb", "base"],
+  commands: ["keyspace", "resp", "rdb", "base"],
   keyspace: ["base"],
   resp: ["base"],
+  rdb: ["base"],
   storage: ["keyspace", "base"],
   base: [],
 };

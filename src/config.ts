@@ -232,6 +232,10 @@ export const APPENDFSYNC = ["always", "everysec", "no"] as const;
  */
 export type AppendFsync = (typeof APPENDFSYNC)[number];
 
+/** `enable-debug-command`: who may use DEBUG, which can stop the server for a time. `local`: who connects from 127.0.0.1 or ::1. */
+export const DEBUG_USERS = ["no", "local", "yes"] as const;
+export type DebugUsers = (typeof DEBUG_USERS)[number];
+
 /** What the server is started with. */
 export interface ServerOptions {
   /** Host to listen on; undefined means all interfaces. */
@@ -252,6 +256,7 @@ export interface ServerOptions {
   loglevel: LogLevel;
   /** Log every command. */
   debug: boolean;
+  enableDebugCommand: DebugUsers;
 }
 
 export const DEFAULT_OPTIONS: ServerOptions = {
@@ -265,4 +270,5 @@ export const DEFAULT_OPTIONS: ServerOptions = {
   requirepass: "",
   loglevel: "notice",
   debug: false,
+  enableDebugCommand: "no",
 };

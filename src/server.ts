@@ -7,7 +7,7 @@ import { type Clock, type Random, systemClock } from "./clock.js";
 import type { Client } from "./commands/client.js";
 import { type ServerContext, type Settings, Stats } from "./commands/context.js";
 import { COMMAND_TABLE } from "./commands/table.js";
-import { type AppendFsync, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type ServerOptions } from "./config.js";
+import { type AppendFsync, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers, type ServerOptions } from "./config.js";
 import { reasonOf } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
 import { Saver } from "./keyspace/saver.js";
@@ -36,6 +36,7 @@ export class Server implements ServerContext {
   readonly host: string | undefined;
   readonly db: string;
   readonly debug: boolean;
+  readonly enableDebugCommand: DebugUsers;
   readonly settings: Settings;
   readonly log: Log;
   readonly keyspace: Keyspace;
@@ -83,6 +84,7 @@ export class Server implements ServerContext {
     this.port = options.port;
     this.db = options.db;
     this.debug = options.debug;
+    this.enableDebugCommand = options.enableDebugCommand;
     const requirepass = Buffer.from(options.requirepass, "utf8").toString("latin1");
     this.settings = { appendfsync: options.appendfsync, requirepass };
     this.stopped = new Promise((resolve) => {

@@ -6,7 +6,15 @@
  */
 import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { APPENDFSYNC, type AppendFsync, DEFAULT_OPTIONS, MEMORY_DB, type ServerOptions } from "../config.js";
+import {
+  APPENDFSYNC,
+  type AppendFsync,
+  DEBUG_USERS,
+  DEFAULT_OPTIONS,
+  type DebugUsers,
+  MEMORY_DB,
+  type ServerOptions,
+} from "../config.js";
 import { reasonOf, StartError } from "../errors.js";
 import { LineLog, LOG_LEVELS, type Log, type LogLevel } from "../log.js";
 import { parseMemorySize } from "../memory-size.js";
@@ -40,6 +48,7 @@ interface ServeFlags {
   writeBuffer: number;
   requirepass: string;
   debug?: true;
+  enableDebugCommand: DebugUsers;
   loglevel: LogLevel;
   relaxed?: true;
 }
@@ -79,6 +88,11 @@ export function addServeCommand(program: Command): void {
       new Option("--requirepass <password>", "password clients must AUTH with").default(defaults.requirepass, "none"),
     )
     .option("--debug", "log every command")
+    .addOption(
+      new Option("--enable-debug-command <who>", "who may use DEBUG, which can stop the server for a time")
+        .choices(DEBUG_USERS)
+        .default(defaults.enableDebugCommand),
+    )
     .addOption(
       new Option("--loglevel <level>", "least level that is logged").choices(LOG_LEVELS).default(defaults.loglevel),
     )
@@ -120,6 +134,7 @@ function toServerOptions(flags: ServeFlags, fail: (message: string) => never): S
     // Commands are logged as notices, which --debug asks to see whatever the level.
     loglevel: flags.debug && flags.loglevel === "warning" ? "notice" : flags.loglevel,
     debug: flags.debug ?? DEFAULT_OPTIONS.debug,
+    enableDebugCommand: flags.enableDebugCommand,
   };
 }
 

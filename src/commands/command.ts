@@ -90,6 +90,8 @@ interface CommandFacts {
 /** A command, or a subcommand. */
 export interface Command extends CommandFacts {
   handler: Handler;
+  /** Why this client may not use it at all, as an error reply; undefined where it may. */
+  refuses?: (client: Client) => string | undefined;
   /** It sees the time as of the last command before it that is not quick, or of the chunk in which its request came. */
   isQuick?: true;
   subcommands?: readonly Command[];
@@ -125,4 +127,6 @@ export function rangesOf(command: Command): KeyRange[] {
 export const READ_KEY: KeySpec = { flags: ["RO", "access"], first: 1, last: 0, step: 1 };
 export const LOOK_AT_KEY: KeySpec = { flags: ["RO"], first: 1, last: 0, step: 1 };
 export const LOOK_AT_KEYS: KeySpec = { flags: ["RO"], first: 1, last: -1, step: 1 };
+/** A subcommand's key. */
+export const LOOK_AT_SECOND_KEY: KeySpec = { flags: ["RO"], first: 2, last: 0, step: 1 };
 export const CHANGE_KEY: KeySpec = { flags: ["RW", "update"], first: 1, last: 0, step: 1 };

@@ -67,6 +67,7 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
     databases: fixed(DATABASES),
     dbfilename: { get: (server) => (server.db === MEMORY_DB ? "" : basename(server.db)) },
     dir: { get: (server) => (server.db === MEMORY_DB ? "" : dirname(resolve(server.db))) },
+    "enable-debug-command": { get: (server) => server.enableDebugCommand },
     loglevel: {
       get: (server) => server.log.level,
       set: (server, value) => {

@@ -1,5 +1,5 @@
 /** What every command may use of the server. server.ts makes it; a test may make a smaller one. */
-import type { AppendFsync } from "../config.js";
+import type { AppendFsync, DebugUsers } from "../config.js";
 import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
 import type { Storage } from "../keyspace/storage.js";
@@ -64,6 +64,8 @@ export interface ServerContext {
   readonly log: Log;
   /** Log every command. */
   readonly debug: boolean;
+  /** Who may use DEBUG. */
+  readonly enableDebugCommand: DebugUsers;
   setAppendfsync(appendfsync: AppendFsync): void;
   /** Ends the server; `save` commits what has changed first. Rejects when that fails, and then the server goes on. */
   shutdown(options: { save: boolean }): Promise<void>;

@@ -35,7 +35,12 @@ export function deadlineArg(
   if (time > TIME_MAX_MS / BigInt(factor) || time < TIME_MIN_MS / BigInt(factor)) throw invalidExpire(command);
   const deadline = time * BigInt(factor) + BigInt(basisMs);
   if (deadline > TIME_MAX_MS) throw invalidExpire(command);
-  return Math.max(Math.min(Number(deadline), DEADLINE_MAX_MS), -DEADLINE_MAX_MS);
+  return keptDeadline(deadline);
+}
+
+/** A time in milliseconds since the epoch as it is kept. */
+export function keptDeadline(time: bigint): number {
+  return Math.max(Math.min(Number(time), DEADLINE_MAX_MS), -DEADLINE_MAX_MS);
 }
 
 function invalidExpire(command: string): CommandError {

@@ -65,6 +65,8 @@ function refuse(client: Client, command: Command, argv: Argv): string | undefine
   if (arity > 0 ? argv.length !== arity : argv.length < -arity) {
     return `ERR wrong number of arguments for '${name}' command`;
   }
+  const refusal = command.refuses?.(client);
+  if (refusal !== undefined) return refusal;
   if (!client.authenticated && !flags.includes("no_auth")) return "NOAUTH Authentication required.";
   const { failure } = client.server.saver;
   if (failure !== undefined && writes(client, command)) {

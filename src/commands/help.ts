@@ -2,7 +2,7 @@
 import type { Command, Handler } from "./command.js";
 
 /** The handler of `NAME HELP`: a line or two for each subcommand, in Redis' form. */
-export function helpHandler(name: string, subcommands: () => readonly Command[]): Handler {
+export function helpHandler(name: string, subcommands: () => readonly Pick<Command, "name" | "summary">[]): Handler {
   return (_client, _argv, reply) => {
     const lines = [`${name.toUpperCase()} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`];
     for (const { name: full, summary } of subcommands()) {

@@ -6,6 +6,7 @@ import type { Reply } from "../resp/reply.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
 import type { ServerContext } from "./context.js";
+import { processMemory } from "./memory.js";
 
 type Fields = Record<string, string | number>;
 type Section = (server: ServerContext) => Fields;
@@ -41,10 +42,9 @@ const clients: Section = (context) => ({
 });
 
 const memory: Section = (context) => {
-  const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+  const { used, rss } = processMemory(context);
   const { keyspace } = context;
   const { residency } = keyspace;
-  const used = heapUsed + arrayBuffers + residency.nativeBytes;
   return {
     used_memory: used,
     used_memory_human: human(used),

@@ -25,6 +25,11 @@ export function lookupEntry(client: Client, key: string): Entry | undefined {
   return counted(client, client.server.keyspace.lookup(client.database, key));
 }
 
+/** The same without being a use of the key (Redis' LOOKUP_NOTOUCH). */
+export function peekEntry(client: Client, key: string): Entry | undefined {
+  return counted(client, client.server.keyspace.peek(client.database, key));
+}
+
 /** One bit of a key; undefined where there is no such key. */
 export function lookupBit(client: Client, key: KeyBytes, offset: number): Bit | undefined {
   return counted(client, client.server.keyspace.getBit(client.database, key, offset));

@@ -10,7 +10,7 @@ import type { Command } from "./command.js";
 
 const NO_SHUTDOWN = new CommandError("ERR No shutdown in progress.");
 /** Redis' whole answer to a SAVE that failed. */
-const SAVE_FAILED = "ERR";
+export const SAVE_FAILED = "ERR";
 const SHUTDOWN_FAILED = "ERR Errors trying to SHUTDOWN. Check logs.";
 
 /** SAVE: answers when everything acknowledged so far is committed. Others are served meanwhile. */

@@ -10,9 +10,13 @@ import { CommandTable } from "./command-table.js";
 import { CONFIG_COMMANDS } from "./config-commands.js";
 import { CONNECTION_COMMANDS, HTTP_WORDS } from "./connection.js";
 import { DATABASE_COMMANDS } from "./database.js";
+import { DEBUG_COMMANDS } from "./debug.js";
+import { DUMP_COMMANDS } from "./dump.js";
 import { EXPIRE_COMMANDS } from "./expire.js";
 import { INFO_COMMANDS } from "./info.js";
 import { KEY_COMMANDS } from "./keys.js";
+import { MEMORY_COMMANDS } from "./memory.js";
+import { OBJECT_COMMANDS } from "./object.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { STRING_COMMANDS } from "./string.js";
 import { TRANSACTION_COMMANDS } from "./transaction.js";
@@ -27,9 +31,13 @@ export const COMMAND_TABLE = new CommandTable(
     ...CONFIG_COMMANDS,
     ...CONNECTION_COMMANDS,
     ...DATABASE_COMMANDS,
+    ...DEBUG_COMMANDS,
+    ...DUMP_COMMANDS,
     ...EXPIRE_COMMANDS,
     ...INFO_COMMANDS,
     ...KEY_COMMANDS,
+    ...MEMORY_COMMANDS,
+    ...OBJECT_COMMANDS,
     ...SERVER_COMMANDS,
     ...STRING_COMMANDS,
     ...TRANSACTION_COMMANDS,

@@ -71,6 +71,19 @@ export class Bitmap implements Value {
     return RoaringBitmap32.getRoaringUsedMemory();
   }
 
+  /**
+   * Bytes of native memory that the set takes, about: a copy of it is made to see. One that is not made takes none but what others hold
+   * anyway.
+   */
+  get nativeBytes(): number {
+    if (this.#set === undefined) return 0;
+    const before = Bitmap.usedBytes();
+    const copy = this.#set.clone();
+    const bytes = Bitmap.usedBytes() - before;
+    copy.dispose();
+    return bytes;
+  }
+
   /** Bit offsets that are 1. For the operations beside this file; everyone else goes through the methods. */
   get set(): RoaringSet {
     return this.#set ?? this.#make();

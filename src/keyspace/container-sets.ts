@@ -113,6 +113,18 @@ export class ContainerSets {
     this.#arena.free(head);
   }
 
+  /** Bytes of the set's blocks. */
+  bytesOf(head: number): number {
+    const words = this.#arena.wordsOf(head);
+    const start = this.#arena.offsetOf(head) / WORD_BYTES;
+    const end = start + HEAD_WORDS + (words[start] as number) * CONTAINER_WORDS;
+    let bytes = this.#arena.blockBytes(head);
+    for (let at = start + HEAD_WORDS; at < end; at += CONTAINER_WORDS) {
+      bytes += this.#arena.blockBytes(words[at + 1] as number);
+    }
+    return bytes;
+  }
+
   has(head: number, x: number): boolean {
     const words = this.#arena.wordsOf(head);
     const at = placeOf(words, this.#arena.offsetOf(head) / WORD_BYTES, x >>> KEY_SHIFT);

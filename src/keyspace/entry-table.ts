@@ -394,6 +394,23 @@ export class EntryTable {
     this.#setWord(e, BYTE_LENGTH, bytes);
   }
 
+  /** Bytes that the entry takes as the allocators count them: its row, its slot, its key, and of its value all that is not native. */
+  bytesOf(e: number): number {
+    let bytes = ROW_BYTES + SLOT_WORDS * WORD_BYTES + this.#arena.blockBytes(this.#word(e, KEY_REF));
+    switch (this.valueKind(e)) {
+      case VALUE.SMALL:
+        if (this.count(e) > INLINE_MEMBERS) bytes += this.#blockBytes(e);
+        break;
+      case VALUE.CONTAINERS:
+        bytes += this.#sets.bytesOf(this.#word(e, VALUE_REF));
+        break;
+      case VALUE.NATIVE:
+        bytes += POINTER_BYTES;
+        break;
+    }
+    return bytes;
+  }
+
   // --- the value
 
   valueKind(e: number): ValueKind {

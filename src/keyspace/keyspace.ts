@@ -61,12 +61,13 @@ export class Keyspace {
   storageLoads = 0;
   /** Who leaves memory, and when. */
   readonly residency: Residency;
+  /** Whether expired keys that nobody asks for are deleted (DEBUG SET-ACTIVE-EXPIRE). */
+  expiresActively = true;
 
   readonly #storage: Storage;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log = new ChangeLog();
-  /** Batches up to this one are in the file. */
   #committedBatch = 0;
   #nextId: number;
   #nextSlot: number;
@@ -114,6 +115,31 @@ export class Keyspace {
   lookup(database: Database, key: string): Entry | undefined {
     const number = this.#lookup(database, key);
     return number === NO_ENTRY ? undefined : new Entry(database, number);
+  }
+
+  /** The same without being a use of the key, which stays in memory no longer for it. */
+  peek(database: Database, key: string): Entry | undefined {
+    const { entries } = database.contents;
+    const known = entries.findKey(key);
+    const lastUse = known === NO_ENTRY ? this.residency.useWhenGone : entries.lastUse(known);
+    const entry = this.lookup(database, key);
+    if (entry !== undefined) entries.setLastUse(entry.number, lastUse);
+    return entry;
+  }
+
+  /** How long a key was not used, in milliseconds; for one that was not in memory, at least so long. */
+  idleMs({ database, number }: Entry): number {
+    return this.residency.idleMs(database.contents, number);
+  }
+
+  /** Lets a key be as if it had not been used for so many milliseconds. */
+  setIdleMs({ database, number }: Entry, idleMs: number): void {
+    database.contents.entries.setLastUse(number, this.residency.useBefore(idleMs));
+  }
+
+  /** Bytes of memory that a key takes with its value, as far as that is in memory. */
+  bytesOf({ database, number }: Entry): number {
+    return this.residency.bytesOf(database.contents, number);
   }
 
   #lookup(database: Database, key: string): number {
@@ -457,6 +483,7 @@ export class Keyspace {
   /** Active expiry: finds keys whose deadline has passed and that nobody asks for, for at most BACKLOG_BUDGET_MS. */
   expireCycle(): void {
     this.tick();
+    if (!this.expiresActively) return;
     const end = performance.now() + BACKLOG_BUDGET_MS;
     do {
       const rows = this.#storage.expired(this.now, this.#expired, EXPIRE_BATCH_ROWS);
@@ -582,6 +609,11 @@ export class Keyspace {
 
   get logEntries(): number {
     return this.#log.valuedEntries;
+  }
+
+  /** Batches up to this one are in the file. */
+  get committedBatch(): number {
+    return this.#committedBatch;
   }
 
   /** Takes what has changed since the last call, whole. */

@@ -22,8 +22,10 @@ import { NO_ENTRY, VALUE } from "./entry-table.js";
 
 /** However much the process takes, keys and values may have one part in so many of `maxmemory`. */
 const BOUND_DIVISOR_MAX = 4;
-/** Unit of `lastUse`: with 32 bits it lasts for 13 years. */
+/** Unit of `lastUse`: with 32 bits it lasts for 13 years, of which half a year lies before the start. */
 const USE_MS = 100;
+/** A last use may lie so long before the start, in that unit: RESTORE brings some along. It is as far as Redis' clock goes. */
+const BEFORE_START = (194 * 86_400_000) / USE_MS;
 /** A native value of few members that was not used for this long becomes a small one again. */
 const DEMOTE_MS = 10_000;
 /** Entries looked at for a clean one before memory is taken to be full of changes that are not settled. */
@@ -32,7 +34,7 @@ const EVICT_TRIES = 1024;
 export class Residency {
   #maxBytes = 0;
   /** Time in the unit of an entry's `lastUse`. */
-  now = 0;
+  now = BEFORE_START;
   /** Keys that left because memory was short. */
   evicted = 0;
   /** Memory is above its bound, and no entry may leave: changes must be settled first. */
@@ -100,6 +102,13 @@ export class Residency {
     return Bitmap.usedBytes() * NATIVE_HEAP_FACTOR + this.nativeValues * NATIVE_OBJECT_BYTES;
   }
 
+  /** Bytes of memory that one entry takes with its value, as far as that is in memory. Takes a copy of a native value. */
+  bytesOf({ entries }: Contents, number: number): number {
+    const bitmap = entries.native(number);
+    const native = bitmap === undefined ? 0 : bitmap.nativeBytes * NATIVE_HEAP_FACTOR + NATIVE_OBJECT_BYTES;
+    return Math.round(entries.bytesOf(number) + native);
+  }
+
   #sum(of: (contents: Contents) => number): number {
     return this.#databases.reduce((sum, { contents }) => sum + of(contents), 0);
   }
@@ -110,7 +119,7 @@ export class Residency {
   tick(nowMs: number): void {
     if (nowMs !== this.#tickedMs) {
       this.#tickedMs = nowMs;
-      this.now = Math.max(Math.floor((nowMs - this.#startMs) / USE_MS), 0);
+      this.now = BEFORE_START + Math.max(Math.floor((nowMs - this.#startMs) / USE_MS), 0);
     }
     if (this.#grown >= MEMORY_CHECK_ENTRIES && this.maxBytes > 0) this.#makeRoom();
   }
@@ -118,6 +127,21 @@ export class Residency {
   /** An entry or a value has come into memory. */
   grew(): void {
     this.#grown++;
+  }
+
+  /** How long an entry was not used, in milliseconds. */
+  idleMs({ entries }: Contents, number: number): number {
+    return (this.now - entries.lastUse(number)) * USE_MS;
+  }
+
+  /** The last use that an entry has which was not used for so long, as far back as can be said. */
+  useBefore(idleMs: number): number {
+    return Math.max(this.now - Math.floor(idleMs / USE_MS), 0);
+  }
+
+  /** The last use of a key that is not in memory, as far as is known: it has left when it was idle, or was never used. */
+  get useWhenGone(): number {
+    return Math.max(this.useBefore(IDLE_MS), BEFORE_START);
   }
 
   settled(batch: number): void {
@@ -132,6 +156,16 @@ export class Residency {
   }
 
   // --- background work
+
+  /** Takes all out of memory that may leave (DEBUG RELOAD). Nobody may hold an entry. */
+  forgetClean(): void {
+    for (const { contents } of this.#databases) {
+      const { entries } = contents;
+      for (let number = 0; number < entries.capacity; number++) {
+        if (entries.isUsed(number) && this.#isClean(contents, number)) forget(contents, number);
+      }
+    }
+  }
 
   /** Called ten times a second; takes at most about BACKLOG_BUDGET_MS. */
   cycle(nowMs: number): void {
@@ -182,7 +216,7 @@ export class Residency {
   #look(contents: Contents, number: number): void {
     const { entries } = contents;
     if (!entries.isUsed(number)) return;
-    const idleMs = (this.now - entries.lastUse(number)) * USE_MS;
+    const idleMs = this.idleMs(contents, number);
     if (this.#isClean(contents, number) && (idleMs > IDLE_MS || (entries.flags(number) & FLAG.DEAD) !== 0)) {
       forget(contents, number);
     } else if (idleMs > DEMOTE_MS && entries.valueKind(number) === VALUE.NATIVE) {

@@ -63,6 +63,8 @@ export class Saver {
   readonly #failing = new Set<(reason: Error) => void>();
   #waiters: Waiter[] = [];
   #slowed: (() => void)[] = [];
+  /** To be called when the storage has settled something. */
+  #unsettled: (() => void)[] = [];
   /** Batches that are not committed, and those among them that are not written yet and so not the storage's. */
   readonly #inFlight: Flight[] = [];
   readonly #drafts: Flight[] = [];
@@ -150,6 +152,7 @@ export class Saver {
   /** The storage has settled something. */
   settled(): void {
     this.#isSettling = false;
+    for (const resolve of this.#unsettled.splice(0)) resolve();
     this.#resumeSlowedIfCaughtUp();
   }
 
@@ -219,6 +222,16 @@ export class Saver {
     const { savedChanges } = this;
     await this.#storage.sync();
     this.syncedChanges = Math.max(this.syncedChanges, savedChanges);
+  }
+
+  /** As `save`, and then everything that has changed until now can be read from the storage and need not be in memory. */
+  async settle(): Promise<void> {
+    await this.save();
+    const { committedBatch, residency } = this.#keyspace;
+    this.#storage.settleSoon();
+    while (residency.settledBatch < committedBatch) {
+      await new Promise<void>((resolve) => this.#unsettled.push(resolve));
+    }
   }
 
   /** The storage says that a commit failed. */

@@ -24,16 +24,17 @@ const STEPS = 80;
 /** Free memory wanted before redis-server is asked to hold two values of 512 MiB, and to make a third. */
 const LAST_BIT_MIB = 3072;
 
-const EVENLY = { bits: 1, strings: 1, keys: 1, expiry: 1, transactions: 1, connection: 1 };
+const EVENLY = { bits: 1, strings: 1, keys: 1, expiry: 1, objects: 1, transactions: 1, connection: 1 };
 /** What each test draws from, and its share of all runs. Weights as in fc.oneof. */
 const MIXES: readonly { name: string; share: number; hello: "2" | "3"; weights: Partial<Record<Family, number>> }[] = [
   { name: "bits and strings", share: 0.2, hello: "2", weights: { bits: 3, strings: 2 } },
   { name: "keys and deadlines", share: 0.2, hello: "2", weights: { keys: 3, expiry: 3, strings: 1, bits: 1 } },
+  { name: "dumps and objects", share: 0.1, hello: "2", weights: { objects: 3, strings: 1, bits: 1, expiry: 1 } },
   {
     name: "transactions",
-    share: 0.2,
+    share: 0.1,
     hello: "2",
-    weights: { transactions: 2, bits: 2, strings: 2, keys: 2, expiry: 2, connection: 1 },
+    weights: { transactions: 2, bits: 2, strings: 2, keys: 2, expiry: 2, objects: 1, connection: 1 },
   },
   { name: "connections", share: 0.1, hello: "2", weights: { connection: 5, transactions: 1, strings: 1, keys: 1 } },
   { name: "everything, RESP2", share: 0.1, hello: "2", weights: EVENLY },

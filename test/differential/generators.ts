@@ -6,6 +6,7 @@
  * the run, or makes redis-server hold much memory.
  */
 import fc from "fast-check";
+import { Crc64 } from "../../src/rdb/crc64.js";
 import { type Arg, DATABASES, KEYS, type Step } from "./steps.js";
 
 type Argv = readonly Arg[];
@@ -148,9 +149,69 @@ const scanOptions = fc
   )
   .map((list) => list.flat() as string[]);
 
-const FAMILY_NAMES = ["bits", "strings", "keys", "expiry", "transactions", "connection"] as const;
+const FAMILY_NAMES = ["bits", "strings", "keys", "expiry", "objects", "transactions", "connection"] as const;
 export type Family = (typeof FAMILY_NAMES)[number];
 export type Families = Readonly<Record<Family, ArgvArb>>;
+
+/** What DUMP gives, for a body that may be anything: with the footer of a version, and a checksum that is right. */
+export function payloadOf(body: Uint8Array, version = 10): string {
+  const bytes = Buffer.concat([body, Buffer.of(version & 0xff, version >>> 8)]);
+  return Buffer.concat([bytes, new Crc64().update(bytes).digest()]).toString("latin1");
+}
+
+const STRING_TYPE = 0;
+/** Strings in RDB's format, in each of its encodings, and what only looks like them. */
+const encodedString = fc.oneof(
+  { weight: 4, arbitrary: fc.uint8Array({ maxLength: 63 }).map((bytes) => [bytes.length, ...bytes]) },
+  { weight: 2, arbitrary: fc.uint8Array({ maxLength: 63 }).map((bytes) => [0x40, bytes.length, ...bytes]) },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 63 }).map((bytes) => [0x80, 0, 0, 0, bytes.length, ...bytes]) },
+  {
+    weight: 1,
+    arbitrary: fc.uint8Array({ maxLength: 63 }).map((bytes) => [0x81, 0, 0, 0, 0, 0, 0, 0, bytes.length, ...bytes]),
+  },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(fc.constantFrom(0xc0, 0xc1, 0xc2), fc.uint8Array({ minLength: 0, maxLength: 5 }))
+      .map(([first, bytes]) => [first, ...bytes]),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(
+      [0xc3, 4, 6, 0, 0x61, 0x60, 0],
+      [0xc3, 5, 0x41, 0x0a, 0, 0, 0xe0, 0xff, 0],
+      [0xc3, 5, 0x41, 0x09, 0, 0, 0xe0, 0xff, 0],
+      [0xc3, 3, 3, 2, 0x61, 0x62],
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(fc.nat(12), fc.integer({ min: 1, max: 30 }), fc.uint8Array({ maxLength: 14, max: 0x45 }))
+      .map(([compressed, length, bytes]) => [0xc3, Math.max(compressed, 1), length, ...bytes]),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom([], [0x40], [0x82, 0], [0xc4], [0xff, 1], [0x81, ...new Array(8).fill(255)]),
+  },
+);
+export const payload = often(
+  fc
+    .tuple(encodedString, fc.constantFrom(10, 10, 10, 9, 1, 0))
+    .map(([string, version]) => payloadOf(Buffer.from([STRING_TYPE, ...string]), version)),
+  fc.constantFrom(
+    "",
+    "x",
+    "\x00\x01a\n\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+    payloadOf(Buffer.from([]), 0),
+    payloadOf(Buffer.from([]), 10),
+    payloadOf(Buffer.from([STRING_TYPE, 1, 0x61]), 12),
+    payloadOf(Buffer.from([STRING_TYPE, 1, 0x61]), 266),
+    payloadOf(Buffer.from([1, 60])),
+    payloadOf(Buffer.from([8, 1, 0x61])),
+    payloadOf(Buffer.from([255, 1, 0x61])),
+  ),
+);
 
 /** One generator out of several, each with its weight; 1 unless said. */
 export function oneOf(
@@ -322,6 +383,34 @@ export function families(sizes: Sizes): Families {
     { weight: 2, arbitrary: command("PERSIST", key) },
   );
 
+  const idle = often(integer(0, 400), fc.oneof(badInteger, fc.constantFrom("-1")));
+  const objects = fc.oneof(
+    { weight: 3, arbitrary: command("OBJECT", word("ENCODING", "REFCOUNT", "IDLETIME", "FREQ"), key) },
+    { weight: 1, arbitrary: command("OBJECT", word("NOSUCH"), key) },
+    {
+      weight: 2,
+      arbitrary: command("MEMORY", word("USAGE"), key, options(option("SAMPLES", idle))),
+    },
+    { weight: 1, arbitrary: command("MEMORY", word("NOSUCH", "DOCTOR", "MALLOC-STATS")) },
+    { weight: 4, arbitrary: command("DUMP", key) },
+    {
+      weight: 6,
+      arbitrary: command(
+        "RESTORE",
+        key,
+        fc.oneof({ weight: 2, arbitrary: fc.constant("0") }, { weight: 2, arbitrary: milliseconds }, atMilliseconds),
+        payload,
+        options(
+          word("REPLACE"),
+          word("REPLACE"),
+          word("ABSTTL"),
+          option("IDLETIME", idle),
+          option("FREQ", often(integer(0, 255), fc.oneof(badInteger, fc.constantFrom("256", "-1")))),
+        ),
+      ),
+    },
+  );
+
   const transactions = fc.oneof(
     { weight: 3, arbitrary: command("MULTI") },
     { weight: 3, arbitrary: command("EXEC") },
@@ -434,6 +523,7 @@ export function families(sizes: Sizes): Families {
     strings: withMutations(strings),
     keys: withMutations(keyCommands),
     expiry: withMutations(expiry),
+    objects: withMutations(objects),
     transactions: withMutations(transactions),
     // What ends connections or the server stands in no generator that is mutated.
     connection: fc.oneof(

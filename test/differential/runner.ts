@@ -118,15 +118,14 @@ export class Session {
   async #call(conn: number, argv: string[]): Promise<string> {
     const name = nameOf(argv);
     const queue = this.#queues[conn] ?? [];
-    if (name === "DBSIZE" || (name === "EXEC" && queue.some((queued) => nameOf(queued) === "DBSIZE")))
-      await this.#settle();
+    if (seesExpired(argv) || (name === "EXEC" && queue.some(seesExpired))) await this.#settle();
     const reply = await this.#client(conn).call(...argv);
     const outcome = this.#note(conn, argv, reply);
     const key = name === "RANDOMKEY" ? bulkIn(reply) : undefined;
     return key === undefined ? outcome : `${outcome} exists: ${await this.#client(conn).call("EXISTS", key)}`;
   }
 
-  /** Makes every expired key die, for DBSIZE counts those that nobody has looked at yet. */
+  /** Makes every expired key die. */
   async #settle(): Promise<void> {
     const requests = DATABASES.flatMap((db) => [
       ["SELECT", String(db)],
@@ -198,7 +197,14 @@ function nameOf(argv: readonly string[]): string {
 
 function standsAlone(step: Step & { kind: "call" }): boolean {
   const first = step.argv[0];
-  return typeof first !== "string" || ["DBSIZE", "EXEC", "RANDOMKEY"].includes(first.toUpperCase());
+  return typeof first !== "string" || ["EXEC", "RANDOMKEY", ...SEE_EXPIRED].includes(first.toUpperCase());
+}
+
+/** Redis' commands that see expired keys which nobody has looked at yet: DBSIZE counts them, MEMORY USAGE tells of them. */
+const SEE_EXPIRED = ["DBSIZE", "MEMORY"];
+
+function seesExpired(argv: readonly string[]): boolean {
+  return SEE_EXPIRED.includes(nameOf(argv));
 }
 
 function bulkIn(reply: string): string | undefined {

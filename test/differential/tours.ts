@@ -3,7 +3,19 @@
  * A line is a command as one types it (`"..."` with \xHH for bytes); `1>` puts it on the second connection, `+500` lets
  * both clocks go on by so many milliseconds, `scan ...` walks SCAN to its end, `quit` ends the connection and opens another.
  */
-import type { Step } from "./steps.js";
+import { payloadOf } from "./generators.js";
+import { formatBytes, type Step } from "./steps.js";
+
+const quotedPayload = (body: number[], version?: number) => formatBytes(payloadOf(Buffer.from(body), version));
+const PAYLOAD = {
+  FIVE: quotedPayload([0, 0xc0, 5]),
+  LZF: quotedPayload([0, 0xc3, 4, 6, 0, 0x61, 0x60, 0]),
+  OLD: quotedPayload([0, 3, 0x61, 0x62, 0x63], 1),
+  TOO_NEW: quotedPayload([0, 1, 0x61], 12),
+  LIST: quotedPayload([1, 60]),
+  CUT_OFF: quotedPayload([0, 60, 0x61]),
+  NO_LENGTH: quotedPayload([0, 0x82, 0, 0, 0, 0]),
+};
 
 const TOURS: Readonly<Record<string, string>> = {
   "SETBIT GETBIT": `
@@ -730,6 +742,157 @@ const TOURS: Readonly<Record<string, string>> = {
     CLIENT REPLY maybe
     client setname you
     client getname
+  `,
+  "OBJECT MEMORY": `
+    OBJECT
+    OBJECT NOSUCH
+    OBJECT NOSUCH a
+    OBJECT ENCODING
+    OBJECT ENCODING a b
+    OBJECT ENCODING nokey
+    OBJECT REFCOUNT nokey
+    OBJECT IDLETIME nokey
+    OBJECT FREQ nokey
+    SET a 5
+    OBJECT ENCODING a
+    OBJECT REFCOUNT a
+    OBJECT IDLETIME a
+    OBJECT FREQ a
+    object freq a
+    MULTI
+    OBJECT NOSUCH a
+    EXEC
+    SET a 5 PX 10
+    +11
+    OBJECT ENCODING a
+    EXISTS a
+    MEMORY
+    MEMORY NOSUCH
+    MEMORY USAGE
+    MEMORY USAGE nokey
+    MEMORY USAGE nokey SAMPLES x
+    SET a 5
+    MEMORY USAGE a
+    MEMORY USAGE a SAMPLES 0
+    MEMORY USAGE a samples 5 SAMPLES 3
+    MEMORY USAGE a SAMPLES
+    MEMORY USAGE a SAMPLES -1
+    MEMORY USAGE a SAMPLES x
+    MEMORY USAGE a FOO
+    MEMORY USAGE a FOO 1
+    MEMORY DOCTOR
+    MEMORY DOCTOR x
+    MEMORY STATS x
+    MEMORY PURGE
+    MEMORY PURGE x
+    MEMORY MALLOC-STATS
+    MEMORY MALLOC-STATS x
+    HELLO 3
+    OBJECT ENCODING nokey
+    MEMORY USAGE nokey
+    MEMORY DOCTOR
+    COMMAND GETKEYS OBJECT ENCODING a
+    COMMAND GETKEYS MEMORY USAGE a
+    COMMAND GETKEYS DUMP a
+    COMMAND GETKEYS RESTORE a 0 x
+    COMMAND GETKEYS MEMORY STATS
+  `,
+  "DUMP RESTORE": `
+    DUMP
+    DUMP a b
+    DUMP nokey
+    MSET a 5 b foobar c "\\x00\\xff" d "" e -129 f 2147483648 g 007 h "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    DUMP a
+    DUMP b
+    DUMP c
+    DUMP d
+    DUMP e
+    DUMP f
+    DUMP g
+    DUMP h
+    RESTORE
+    RESTORE z 0
+    RESTORE a 0 x
+    RESTORE a 0 x REPLACE
+    RESTORE a x x
+    RESTORE z x x
+    RESTORE z -1 x
+    RESTORE z 0 x
+    RESTORE z 0 x FOO
+    RESTORE z 0 x IDLETIME
+    RESTORE z 0 x IDLETIME -1
+    RESTORE z 0 x IDLETIME x
+    RESTORE z 0 x IDLETIME 9223372036854775808
+    RESTORE z 0 x FREQ
+    RESTORE z 0 x FREQ -1
+    RESTORE z 0 x FREQ 256
+    RESTORE z 0 x FREQ x
+    RESTORE z 0 x FREQ 1 IDLETIME 1
+    RESTORE z 0 x IDLETIME 1 FREQ 1
+    RESTORE z 0 ${PAYLOAD.FIVE} replace absttl
+    GET z
+    RESTORE z 0 ${PAYLOAD.FIVE}
+    RESTORE z 100 ${PAYLOAD.FIVE} REPLACE
+    PTTL z
+    +101
+    GET z
+    RESTORE z 1800000002000 ${PAYLOAD.FIVE} ABSTTL IDLETIME 5 IDLETIME 6
+    PTTL z
+    RESTORE z 1 ${PAYLOAD.FIVE} ABSTTL REPLACE
+    EXISTS z
+    RESTORE z 9223372036854775807 ${PAYLOAD.FIVE}
+    EXISTS z
+    RESTORE z 9223372036854775807 ${PAYLOAD.FIVE} ABSTTL FREQ 0 FREQ 255
+    PTTL z
+    RESTORE z 0 ${PAYLOAD.LZF} REPLACE
+    TTL z
+    GET z
+    RESTORE z 0 ${PAYLOAD.OLD} REPLACE
+    GET z
+    RESTORE z 0 ${PAYLOAD.TOO_NEW} REPLACE
+    RESTORE z 0 ${PAYLOAD.LIST} REPLACE
+    RESTORE z 0 ${PAYLOAD.CUT_OFF} REPLACE
+    RESTORE z 0 ${PAYLOAD.NO_LENGTH} REPLACE
+    GET z
+    WATCH z
+    1> RESTORE z 0 ${PAYLOAD.FIVE} REPLACE
+    MULTI
+    EXEC
+    MULTI
+    RESTORE y 0 ${PAYLOAD.FIVE}
+    RESTORE y 0 ${PAYLOAD.FIVE}
+    DUMP y
+    EXEC
+  `,
+  DEBUG: `
+    DEBUG
+    DEBUG NOSUCH
+    DEBUG NOSUCH x
+    DEBUG HELP x
+    DEBUG SLEEP
+    DEBUG SLEEP 0
+    DEBUG SLEEP x
+    DEBUG SLEEP -1
+    debug sleep 0.001
+    DEBUG SLEEP 0 0
+    DEBUG SET-ACTIVE-EXPIRE
+    DEBUG SET-ACTIVE-EXPIRE 0
+    DEBUG SET-ACTIVE-EXPIRE x
+    DEBUG SET-ACTIVE-EXPIRE 0 0
+    SET a 1 PX 1000
+    SETBIT b 100000 1
+    1> SELECT 9
+    1> SET c foobar
+    DEBUG RELOAD
+    GET a
+    PTTL a
+    GETBIT b 100000
+    STRLEN b
+    1> GET c
+    DBSIZE
+    debug reload
+    SETBIT b 7 1
+    BITCOUNT b
   `,
   "COMMAND CONFIG and the rest": `
     COMMAND NOSUCH

@@ -4,7 +4,7 @@ import { Client, type Peer, type Pending } from "../../../src/commands/client.js
 import { type ServerContext, type Settings, Stats } from "../../../src/commands/context.js";
 import { execute } from "../../../src/commands/execute.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
-import type { AppendFsync } from "../../../src/config.js";
+import type { AppendFsync, DebugUsers } from "../../../src/config.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
@@ -45,6 +45,7 @@ export class TestServer implements ServerContext {
   readonly logged: string[] = [];
   readonly log = new LineLog("debug", (line) => void this.logged.push(line));
   readonly debug = false;
+  enableDebugCommand: DebugUsers = "no";
   readonly shutdowns: { save: boolean }[] = [];
   #clientId = 0;
 

@@ -1,0 +1,164 @@
+/**
+ * Strings in Redis' RDB format, all that redis-server 7.0 writes and reads: a length and the bytes; a small integer; or compressed
+ * with LZF. It must not know what the strings are of, nor where they come from.
+ */
+import { BULK_BYTES_MAX } from "../config.js";
+import { passingBuffer } from "../passing-buffer.js";
+import { compress, compressedBytesMax, decompress, LZF_RATIO_MAX } from "./lzf.js";
+
+/** The bytes are no string in RDB's format. */
+export class RdbError extends Error {}
+
+/** The upper 2 bits of a length's first byte: 6 bits, 14 bits, a number behind it, or no length but a special encoding. */
+const LENGTH = { SIX_BITS: 0, FOURTEEN_BITS: 1, BEHIND: 2, ENCODED: 3 } as const;
+const KIND_SHIFT = 6;
+const VALUE_MASK = 0x3f;
+const LENGTH_32_BITS = 0x80;
+const LENGTH_64_BITS = 0x81;
+/** The special encodings, as the first byte has them in its lower 6 bits. */
+const ENCODING = { INT8: 0, INT16: 1, INT32: 2, LZF: 3 } as const;
+
+/** Strings up to this length are looked at for being an integer, and longer ones than that are compressed (Redis' figures). */
+const INTEGER_BYTES_MAX = 11;
+const UNCOMPRESSED_BYTES_MAX = 20;
+/** Compressed, a string must be so many bytes shorter (Redis' figure). */
+const GAIN_BYTES_MIN = 4;
+/** From so many bytes on compressing is given up that does not save an eighth. */
+const TRIAL_BYTES = 1024 * 1024;
+const WORTHWHILE = 7 / 8;
+
+/** A string that may be too large to hold: its bytes are to be had in slices. */
+export interface LongString {
+  readonly byteLength: number;
+  bytes(start: number, length: number): Buffer;
+  slices(start: number, length: number): Iterator<Buffer>;
+}
+
+/** An encoded string: a head, and `byteLength` bytes behind it, made when they are asked for, until the last or `return()`. */
+export interface EncodedString {
+  head: Buffer;
+  byteLength: number;
+  slices: Iterator<Buffer>;
+}
+
+/** Encodes a string, which is read now as far as compressing it needs, and else as it is now. */
+export function encodeString(string: LongString): EncodedString {
+  const { byteLength } = string;
+  if (byteLength <= INTEGER_BYTES_MAX) {
+    const integer = encodeInteger(string.bytes(0, byteLength).toString("latin1"));
+    if (integer !== undefined) return { head: integer, byteLength: 0, slices: [].values() };
+  }
+  const compressed = byteLength > UNCOMPRESSED_BYTES_MAX ? compressSlices(string) : undefined;
+  if (compressed === undefined) {
+    return { head: encodeLength(byteLength), byteLength, slices: string.slices(0, byteLength) };
+  }
+  const compressedBytes = compressed.reduce((sum, { length }) => sum + length, 0);
+  const encoding = Buffer.of((LENGTH.ENCODED << KIND_SHIFT) | ENCODING.LZF);
+  const head = Buffer.concat([encoding, encodeLength(compressedBytes), encodeLength(byteLength)]);
+  return { head, byteLength: compressedBytes, slices: compressed.values() };
+}
+
+/** A canonical decimal integer of 32 bits; undefined for every other text. */
+function encodeInteger(text: string): Buffer | undefined {
+  const value = Number(text) | 0;
+  if (String(value) !== text) return undefined;
+  const encoded = (encoding: number, bytes: number) => {
+    const out = Buffer.of((LENGTH.ENCODED << KIND_SHIFT) | encoding, 0, 0, 0, 0);
+    out.writeInt32LE(value, 1);
+    return out.subarray(0, 1 + bytes);
+  };
+  if (value === (value << 24) >> 24) return encoded(ENCODING.INT8, 1);
+  if (value === (value << 16) >> 16) return encoded(ENCODING.INT16, 2);
+  return encoded(ENCODING.INT32, 4);
+}
+
+function encodeLength(length: number): Buffer {
+  if (length < 1 << 6) return Buffer.of(length);
+  if (length < 1 << 14) return Buffer.of((LENGTH.FOURTEEN_BITS << KIND_SHIFT) | (length >>> 8), length & 0xff);
+  const out = Buffer.of(LENGTH_32_BITS, 0, 0, 0, 0);
+  out.writeUInt32BE(length, 1);
+  return out;
+}
+
+/** The string's slices, each compressed for itself; undefined where that saves nothing worth the while. */
+function compressSlices(string: LongString): Buffer[] | undefined {
+  const slices = string.slices(0, string.byteLength);
+  const compressed: Buffer[] = [];
+  let out = Buffer.alloc(0);
+  let bytes = 0;
+  let compressedBytes = 0;
+  for (let next = slices.next(); next.done !== true; next = slices.next()) {
+    const slice = next.value;
+    if (out.length === 0) out = Buffer.allocUnsafe(compressedBytesMax(slice.length));
+    const size = compress(slice, out);
+    compressed.push(Buffer.from(out.subarray(0, size)));
+    bytes += slice.length;
+    compressedBytes += size;
+    if (bytes > TRIAL_BYTES && compressedBytes > bytes * WORTHWHILE) {
+      slices.return?.();
+      return undefined;
+    }
+  }
+  return compressedBytes < bytes - GAIN_BYTES_MIN ? compressed : undefined;
+}
+
+/**
+ * The string that is encoded from `start` on; what follows it is nobody's business. A view of `bytes` where it is there as it is. Throws
+ * RdbError where there is none, or one of more than 512 MiB.
+ */
+export function decodeString(bytes: Buffer, start: number): Buffer {
+  const reader = new Reader(bytes, start);
+  const { kind, value } = reader.length();
+  if (kind !== LENGTH.ENCODED) return reader.take(value);
+  switch (value) {
+    case ENCODING.INT8:
+      return Buffer.from(String(reader.take(1).readInt8()));
+    case ENCODING.INT16:
+      return Buffer.from(String(reader.take(2).readInt16LE()));
+    case ENCODING.INT32:
+      return Buffer.from(String(reader.take(4).readInt32LE()));
+    case ENCODING.LZF:
+      return decompressed(reader);
+    default:
+      throw new RdbError(`unknown string encoding ${value}`);
+  }
+}
+
+/** Redis takes any number for these two lengths, be it an encoding's. */
+function decompressed(reader: Reader): Buffer {
+  const compressedBytes = reader.length().value;
+  const bytes = reader.length().value;
+  const compressed = reader.take(compressedBytes);
+  if (bytes > BULK_BYTES_MAX || bytes > compressedBytes * LZF_RATIO_MAX)
+    throw new RdbError(`${bytes} bytes are too many`);
+  const out = passingBuffer(bytes).subarray(0, bytes);
+  if (!decompress(compressed, out)) throw new RdbError("invalid LZF");
+  return out;
+}
+
+class Reader {
+  readonly #bytes: Buffer;
+  #at: number;
+
+  constructor(bytes: Buffer, start: number) {
+    this.#bytes = bytes;
+    this.#at = start;
+  }
+
+  /** The next `length` bytes. */
+  take(length: number): Buffer {
+    if (length > this.#bytes.length - this.#at) throw new RdbError("the string is cut off");
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  length(): { kind: number; value: number } {
+    const first = this.take(1).readUInt8();
+    const kind = first >>> KIND_SHIFT;
+    if (kind === LENGTH.FOURTEEN_BITS) return { kind, value: ((first & VALUE_MASK) << 8) | this.take(1).readUInt8() };
+    if (kind !== LENGTH.BEHIND) return { kind, value: first & VALUE_MASK };
+    if (first === LENGTH_32_BITS) return { kind, value: this.take(4).readUInt32BE() };
+    if (first === LENGTH_64_BITS) return { kind, value: Number(this.take(8).readBigUInt64BE()) };
+    throw new RdbError(`unknown length encoding ${first}`);
+  }
+}
