@@ -15,6 +15,7 @@ import { INFO_COMMANDS } from "./info.js";
 import { KEY_COMMANDS } from "./keys.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { STRING_COMMANDS } from "./string.js";
+import { SUBSTRING_COMMANDS } from "./substring.js";
 import { TRANSACTION_COMMANDS } from "./transaction.js";
 import { WAIT_COMMANDS } from "./wait.js";
 
@@ -32,6 +33,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...KEY_COMMANDS,
     ...SERVER_COMMANDS,
     ...STRING_COMMANDS,
+    ...SUBSTRING_COMMANDS,
     ...TRANSACTION_COMMANDS,
     ...WAIT_COMMANDS,
   ],
