@@ -2,6 +2,7 @@
  * The command table: the only list of commands. Dispatch, COMMAND, INFO and the documentation read it.
  * A new command is a row in its family's file; a new family is a line here.
  */
+import { BITFIELD_COMMANDS } from "./bitfield.js";
 import { BITMAP_COMMANDS } from "./bitmap.js";
 import { CLIENT_COMMANDS } from "./client-commands.js";
 import { COHORT_COMMANDS } from "./cohort.js";
@@ -21,6 +22,7 @@ import { WAIT_COMMANDS } from "./wait.js";
 
 export const COMMAND_TABLE = new CommandTable(
   [
+    ...BITFIELD_COMMANDS,
     ...BITMAP_COMMANDS,
     ...CLIENT_COMMANDS,
     ...COHORT_COMMANDS,
