@@ -10,6 +10,7 @@ import { COMMAND_COMMANDS } from "./command-commands.js";
 import { CommandTable } from "./command-table.js";
 import { CONFIG_COMMANDS } from "./config-commands.js";
 import { CONNECTION_COMMANDS, HTTP_WORDS } from "./connection.js";
+import { COUNTER_COMMANDS } from "./counter.js";
 import { DATABASE_COMMANDS } from "./database.js";
 import { EXPIRE_COMMANDS } from "./expire.js";
 import { INFO_COMMANDS } from "./info.js";
@@ -29,6 +30,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...COMMAND_COMMANDS,
     ...CONFIG_COMMANDS,
     ...CONNECTION_COMMANDS,
+    ...COUNTER_COMMANDS,
     ...DATABASE_COMMANDS,
     ...EXPIRE_COMMANDS,
     ...INFO_COMMANDS,
