@@ -106,6 +106,12 @@ export const SMALL_MEMBERS_MAX = 1024;
 /** How far a larger value must have shrunk to become such an array again, so that it does not go back and forth. */
 export const SMALL_AGAIN_MEMBERS = SMALL_MEMBERS_MAX / 2;
 
+/** Bits of a string that are written one by one, which leaves small values what they are: 20 to 100 µs. Longer strings are written as a set. */
+export const BITS_ONE_BY_ONE_MAX = 512;
+
+/** Most changed bits of a longer string that go into the change log instead of the whole value: some 800 KB of log. */
+export const LOGGED_BITS_MAX = 65_536;
+
 /**
  * A native value becomes containers after so many single bits were asked of it, and one more for so many of its members: each bit is some
  * 0.6 µs cheaper then, and turning it takes some 10 µs and 10 ns a member.

@@ -10,7 +10,7 @@ export const SYNTAX_ERROR = new CommandError("ERR syntax error");
 export const NOT_AN_INTEGER = new CommandError("ERR value is not an integer or out of range");
 export const NO_SUCH_KEY = new CommandError("ERR no such key");
 export const SAME_OBJECT = new CommandError("ERR source and destination objects are the same");
-const BAD_OFFSET = new CommandError("ERR bit offset is not an integer or out of range");
+export const BAD_OFFSET = new CommandError("ERR bit offset is not an integer or out of range");
 const BAD_BIT = new CommandError("ERR bit is not an integer or out of range");
 const INT_MIN = -(2 ** 31);
 const INT_MAX = 2 ** 31 - 1;
@@ -38,16 +38,20 @@ export function bitArg(argv: Argv, i: number): Bit {
   return bit;
 }
 
+/** A signed 64-bit integer. */
+export function bigintArg(argv: Argv, i: number, error: CommandError = NOT_AN_INTEGER): bigint {
+  const value = argv.bigint(i);
+  if (value === undefined) throw error;
+  return value;
+}
+
 /**
- * A signed 64-bit integer. Beyond 2^53 the nearest number is given: good for indexes, which are clamped anyway; whoever
- * needs more takes `argv.bigint`.
+ * The same as a number. Beyond 2^53 the nearest one is given: good for indexes, which are clamped anyway; whoever needs more takes
+ * `bigintArg`.
  */
 export function integerArg(argv: Argv, i: number, error: CommandError = NOT_AN_INTEGER): number {
   const small = argv.integer(i);
-  if (!Number.isNaN(small)) return small;
-  const wide = argv.bigint(i);
-  if (wide === undefined) throw error;
-  return Number(wide);
+  return Number.isNaN(small) ? Number(bigintArg(argv, i, error)) : small;
 }
 
 /** A C int, with an error for what is none and another for what lies beyond. */

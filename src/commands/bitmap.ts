@@ -8,6 +8,7 @@ import { bitArg, clampRange, integerArg, offsetArg, SYNTAX_ERROR } from "./args.
 import type { Client } from "./client.js";
 import { type Command, READ_KEY } from "./command.js";
 import { lookupBit, lookupBitmap, lookupRead } from "./lookup.js";
+import { assign } from "./values.js";
 
 const BAD_BIT_ARGUMENT = new CommandError("ERR The bit argument must be 1 or 0.");
 const NOT_HAS_ONE_SOURCE = new CommandError("ERR BITOP NOT must be called with a single source key.");
@@ -73,8 +74,7 @@ function bitop(client: Client, argv: Argv, reply: Reply): void {
   const destination = argv.string(2);
   const { byteLength } = result;
   if (byteLength > 0) {
-    const entry = keyspace.setValue(client.database, destination, result);
-    if (entry.volatile) keyspace.persist(entry);
+    assign(client, destination, result);
   } else {
     const entry = keyspace.lookup(client.database, destination);
     if (entry !== undefined) keyspace.delete(entry);

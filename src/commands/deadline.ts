@@ -1,7 +1,7 @@
 /** Reading a time argument into a deadline, with Redis' limits and words. */
 import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
-import { NOT_AN_INTEGER } from "./args.js";
+import { bigintArg } from "./args.js";
 
 /** Redis' times are signed 64-bit integers, in milliseconds. */
 const TIME_MIN_MS = -(2n ** 63n);
@@ -29,8 +29,7 @@ export function deadlineArg(
   const small = argv.integer(i);
   if (Math.abs(small) <= SMALL_MAX && options.positive !== true) return small * factor + basisMs;
 
-  const time = argv.bigint(i);
-  if (time === undefined) throw NOT_AN_INTEGER;
+  const time = bigintArg(argv, i);
   if (options.positive === true && time <= 0n) throw invalidExpire(command);
   if (time > TIME_MAX_MS / BigInt(factor) || time < TIME_MIN_MS / BigInt(factor)) throw invalidExpire(command);
   const deadline = time * BigInt(factor) + BigInt(basisMs);

@@ -2,6 +2,7 @@
  * The command table: the only list of commands. Dispatch, COMMAND, INFO and the documentation read it.
  * A new command is a row in its family's file; a new family is a line here.
  */
+import { BITFIELD_COMMANDS } from "./bitfield.js";
 import { BITMAP_COMMANDS } from "./bitmap.js";
 import { CLIENT_COMMANDS } from "./client-commands.js";
 import { COHORT_COMMANDS } from "./cohort.js";
@@ -9,6 +10,7 @@ import { COMMAND_COMMANDS } from "./command-commands.js";
 import { CommandTable } from "./command-table.js";
 import { CONFIG_COMMANDS } from "./config-commands.js";
 import { CONNECTION_COMMANDS, HTTP_WORDS } from "./connection.js";
+import { COUNTER_COMMANDS } from "./counter.js";
 import { DATABASE_COMMANDS } from "./database.js";
 import { DEBUG_COMMANDS } from "./debug.js";
 import { DUMP_COMMANDS } from "./dump.js";
@@ -19,17 +21,20 @@ import { MEMORY_COMMANDS } from "./memory.js";
 import { OBJECT_COMMANDS } from "./object.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { STRING_COMMANDS } from "./string.js";
+import { SUBSTRING_COMMANDS } from "./substring.js";
 import { TRANSACTION_COMMANDS } from "./transaction.js";
 import { WAIT_COMMANDS } from "./wait.js";
 
 export const COMMAND_TABLE = new CommandTable(
   [
+    ...BITFIELD_COMMANDS,
     ...BITMAP_COMMANDS,
     ...CLIENT_COMMANDS,
     ...COHORT_COMMANDS,
     ...COMMAND_COMMANDS,
     ...CONFIG_COMMANDS,
     ...CONNECTION_COMMANDS,
+    ...COUNTER_COMMANDS,
     ...DATABASE_COMMANDS,
     ...DEBUG_COMMANDS,
     ...DUMP_COMMANDS,
@@ -40,6 +45,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...OBJECT_COMMANDS,
     ...SERVER_COMMANDS,
     ...STRING_COMMANDS,
+    ...SUBSTRING_COMMANDS,
     ...TRANSACTION_COMMANDS,
     ...WAIT_COMMANDS,
   ],

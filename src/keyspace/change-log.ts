@@ -32,6 +32,8 @@ const INITIAL_WORDS = 16 * 1024;
 const BIT_WORDS = 3;
 /** A record of how long a value is, and of its bits. */
 const MEASURE_WORDS = 5;
+/** What a changed bit costs: a header of two words, and its offset. */
+export const LOGGED_BIT_BYTES = 3 * WORD_BYTES;
 /** A batch of more memory is given to the collector. */
 const SPARE_BYTES_MAX = 16 * MIB;
 

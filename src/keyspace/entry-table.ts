@@ -461,8 +461,8 @@ export class EntryTable {
     return count === 0 ? (this.native(e)?.cardinality ?? 0) : count;
   }
 
-  /** To be told of each member that a NATIVE value gets (1) or loses (-1); of the other kinds it is known here. */
-  countMember(e: number, change: 1 | -1): void {
+  /** To be told how many members more a NATIVE value has, or fewer where negative; of the other kinds it is known here. */
+  countMembers(e: number, change: number): void {
     this.#setWord(e, COUNT, this.#word(e, COUNT) + change);
   }
 
@@ -576,7 +576,7 @@ export class EntryTable {
   #containersChanged(e: number, head: number, change: 1 | -1): boolean {
     if (head === UNCHANGED) return false;
     this.#setWord(e, VALUE_REF, head);
-    this.countMember(e, change);
+    this.countMembers(e, change);
     return true;
   }
 

@@ -8,16 +8,18 @@ import type { Clock, Random } from "../clock.js";
 import {
   BACKLOG_BUDGET_MS,
   BIT_USES_MIN,
+  BITS_ONE_BY_ONE_MAX,
   CONTAINERS_BYTES_MAX,
   CONTAINERS_GROWTH_MAX,
   EXPIRE_BATCH_ROWS,
+  LOGGED_BITS_MAX,
   MEMBERS_PER_BIT_USE,
   SMALL_AGAIN_MEMBERS,
   SMALL_MEMBERS_MAX,
 } from "../config.js";
 import { passingBuffer } from "../passing-buffer.js";
 import { Bitmap } from "./bitmap.js";
-import { type Batch, type BatchDraft, ChangeLog } from "./change-log.js";
+import { type Batch, type BatchDraft, ChangeLog, LOGGED_BIT_BYTES } from "./change-log.js";
 import { ContainersValue } from "./containers-value.js";
 import { Contents, FLAG } from "./contents.js";
 import { Database } from "./database.js";
@@ -38,6 +40,8 @@ const FIRST_EXPIRED: ExpiredCursor = { deadline: Number.NEGATIVE_INFINITY, id: 0
 
 /** Seeds of the entry tables' hashes are 32 bits. */
 const SEEDS = 2 ** 32;
+
+const ZERO_BIT = Uint8Array.of(0);
 
 export interface ScanPage {
   /** Where the next page begins; 0 when this was the last. */
@@ -181,7 +185,10 @@ export class Keyspace {
   /** GETBIT: one bit of a key; undefined where there is no such key. */
   getBit(database: Database, key: KeyBytes, offset: number): Bit | undefined {
     const number = this.#lookupBytes(database, key);
-    if (number === NO_ENTRY) return undefined;
+    return number === NO_ENTRY ? undefined : this.#bit(database, number, offset);
+  }
+
+  #bit(database: Database, number: number, offset: number): Bit {
     const { entries } = database.contents;
     switch (this.#kindForBit(database, number)) {
       case VALUE.SMALL:
@@ -191,6 +198,17 @@ export class Keyspace {
       default:
         return (entries.native(number) as Bitmap).getBit(offset);
     }
+  }
+
+  /** BITFIELD: `count` bits of a value from bit `first` on, most significant first in a byte; 0 where the value has ended. For few. */
+  getBits(entry: Entry, first: number, count: number): Buffer {
+    const { database, number } = entry;
+    const bits = Buffer.alloc(Math.ceil(count / 8));
+    const { byteLength } = this.value(entry);
+    for (let i = 0; i < count && first + i < byteLength * 8; i++) {
+      if (this.#bit(database, number, first + i) === 1) bits[i >> 3] = (bits[i >> 3] as number) | (0x80 >> (i & 7));
+    }
+    return bits;
   }
 
   /** The entry's value, read from the storage if it is not in memory. Good until the next change. */
@@ -293,6 +311,12 @@ export class Keyspace {
     return number;
   }
 
+  /** The entry of a key, with an empty value if there was none. */
+  #lookupOrCreate(database: Database, key: string): number {
+    const number = this.#lookup(database, key);
+    return number === NO_ENTRY ? this.#create(database, key) : number;
+  }
+
   /** Makes an entry for a key where there is no row yet. */
   #place({ contents: { entries, created } }: Database, key: string, id: number): number {
     const tombstone = entries.findKey(key);
@@ -331,6 +355,67 @@ export class Keyspace {
     return before;
   }
 
+  /**
+   * SETRANGE and APPEND: writes `bytes` over the value of a key that may exist, from byte `start` on, up to byte 2^29. Tells WATCH even
+   * when nothing is different afterwards, as Redis does.
+   */
+  setRange(database: Database, key: string, start: number, bytes: Uint8Array): void {
+    const number = this.#lookupOrCreate(database, key);
+    if (bytes.length <= BITS_ONE_BY_ONE_MAX / 8) this.#writeBits(database, number, start * 8, bytes.length * 8, bytes);
+    else this.#overwrite(database, number, start, bytes);
+    this.#changed(database, number);
+  }
+
+  /** BITFIELD: writes the first `count` of `bits`, most significant first in a byte, over those of a value from bit `first` on. For few. */
+  setBits({ database, number }: Entry, first: number, count: number, bits: Uint8Array): void {
+    this.#writeBits(database, number, first, count, bits);
+    this.#changed(database, number);
+  }
+
+  /**
+   * BITFIELD: makes the value of a key that may exist at least `byteLength` bytes long, and says whether it was shorter. WATCH is not told:
+   * in Redis a BITFIELD that only lengthens has changed nothing.
+   */
+  lengthen(database: Database, key: string, byteLength: number): { entry: Entry; isLonger: boolean } {
+    const number = this.#lookupOrCreate(database, key);
+    const entry = new Entry(database, number);
+    const isLonger = this.value(entry).byteLength < byteLength;
+    if (isLonger) this.#writeBits(database, number, byteLength * 8 - 1, 1, ZERO_BIT);
+    return { entry, isLonger };
+  }
+
+  /** Writes bits one by one, those that are different into the log too. The last one first, so that it alone lengthens the value. */
+  #writeBits(database: Database, number: number, first: number, count: number, bits: Uint8Array): void {
+    const { contents } = database;
+    for (let i = count - 1; i >= 0; i--) {
+      const bit = (((bits[i >> 3] as number) >> (7 - (i & 7))) & 1) as Bit;
+      const before = this.#writeBit(database, number, first + i, bit);
+      if (lengthen(contents, number, first + i) || before !== bit) this.#log.bit(contents, number, first + i, bit);
+    }
+  }
+
+  /** Writes bytes over a native value. What is different goes into the log bit by bit, unless the whole value is not much more. */
+  #overwrite(database: Database, number: number, start: number, bytes: Uint8Array): void {
+    const { contents } = database;
+    const { entries } = contents;
+    this.bitmap(new Entry(database, number));
+    const bitmap = this.#ownNative(contents, number);
+    const changed = bitmap.overwrite(start, bytes);
+    entries.countMembers(number, bitmap.cardinality - entries.cardinality(number));
+    const last = bitmap.byteLength * 8 - 1;
+    const isLonger = lengthen(contents, number, last);
+    const { cardinality } = changed;
+    if (cardinality > LOGGED_BITS_MAX || cardinality * LOGGED_BIT_BYTES > bitmap.portableBytes) {
+      this.#log.value(contents, number);
+    } else {
+      for (const offset of changed.members) this.#log.bit(contents, number, offset, bitmap.getBit(offset));
+      if (isLonger && cardinality === 0) this.#log.bit(contents, number, last, 0);
+    }
+    changed.dispose();
+    if (bitmap.cardinality <= SMALL_AGAIN_MEMBERS) this.#split(contents, number, bitmap);
+    this.residency.grew();
+  }
+
   /** Sets or clears a bit of what is in memory of a value, and returns its old value. */
   #writeBit(database: Database, number: number, offset: number, bit: Bit): Bit {
     const { contents } = database;
@@ -338,7 +423,7 @@ export class Keyspace {
     const kind = this.#kindForBit(database, number);
     if (kind === VALUE.NATIVE) {
       const before = this.#ownNative(contents, number).setBit(offset, bit);
-      if (before !== bit) entries.countMember(number, bit === 1 ? 1 : -1);
+      if (before !== bit) entries.countMembers(number, bit === 1 ? 1 : -1);
       return before;
     }
     if (kind === VALUE.SMALL && entries.count(number) < SMALL_MEMBERS_MAX)

@@ -12,7 +12,7 @@ const LOWER_Z = 0x7a;
 const TO_UPPER = 0x20;
 
 /** Most characters of a signed 64-bit integer: `-9223372036854775808`. */
-const INT64_CHARACTERS_MAX = 20;
+export const INT64_CHARACTERS_MAX = 20;
 
 /** Argument slots that are kept for the next request; more were needed once and are given back. */
 const SLOTS_KEPT_MAX = 1024;
@@ -128,11 +128,7 @@ export class Argv {
 
   /** Argument `i` if it is a canonical decimal integer of 64 signed bits, else undefined. */
   bigint(i: number): bigint | undefined {
-    if (this.byteLength(i) > INT64_CHARACTERS_MAX) return undefined;
-    const text = this.string(i);
-    if (!/^(?:0|-?[1-9][0-9]*)$/.test(text)) return undefined;
-    const value = BigInt(text);
-    return BigInt.asIntN(64, value) === value ? value : undefined;
+    return this.byteLength(i) > INT64_CHARACTERS_MAX ? undefined : int64(this.string(i));
   }
 
   /** The arguments from `i` on, over the same memory: valid no longer than this Argv. */
@@ -192,6 +188,13 @@ export class Argv {
   #end(i: number): number {
     return this.#ends[i] as number;
   }
+}
+
+/** `text` if it is a canonical decimal integer of 64 signed bits (what Redis' string2ll takes), else undefined. */
+export function int64(text: string): bigint | undefined {
+  if (text.length > INT64_CHARACTERS_MAX || !/^(?:0|-?[1-9][0-9]*)$/.test(text)) return undefined;
+  const value = BigInt(text);
+  return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
 /**

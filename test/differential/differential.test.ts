@@ -24,17 +24,38 @@ const STEPS = 80;
 /** Free memory wanted before redis-server is asked to hold two values of 512 MiB, and to make a third. */
 const LAST_BIT_MIB = 3072;
 
-const EVENLY = { bits: 1, strings: 1, keys: 1, expiry: 1, objects: 1, transactions: 1, connection: 1 };
+const EVENLY = {
+  bits: 1,
+  fields: 1,
+  strings: 1,
+  counters: 1,
+  keys: 1,
+  expiry: 1,
+  objects: 1,
+  transactions: 1,
+  connection: 1,
+};
 /** What each test draws from, and its share of all runs. Weights as in fc.oneof. */
 const MIXES: readonly { name: string; share: number; hello: "2" | "3"; weights: Partial<Record<Family, number>> }[] = [
-  { name: "bits and strings", share: 0.2, hello: "2", weights: { bits: 3, strings: 2 } },
-  { name: "keys and deadlines", share: 0.2, hello: "2", weights: { keys: 3, expiry: 3, strings: 1, bits: 1 } },
+  { name: "bits and strings", share: 0.15, hello: "2", weights: { bits: 3, strings: 2 } },
+  { name: "fields and counters", share: 0.15, hello: "2", weights: { fields: 3, counters: 3, strings: 2, bits: 1 } },
+  { name: "keys and deadlines", share: 0.15, hello: "2", weights: { keys: 3, expiry: 3, strings: 1, bits: 1 } },
   { name: "dumps and objects", share: 0.1, hello: "2", weights: { objects: 3, strings: 1, bits: 1, expiry: 1 } },
   {
     name: "transactions",
-    share: 0.1,
+    share: 0.15,
     hello: "2",
-    weights: { transactions: 2, bits: 2, strings: 2, keys: 2, expiry: 2, objects: 1, connection: 1 },
+    weights: {
+      transactions: 2,
+      bits: 2,
+      fields: 1,
+      strings: 2,
+      counters: 1,
+      keys: 2,
+      expiry: 2,
+      objects: 1,
+      connection: 1,
+    },
   },
   { name: "connections", share: 0.1, hello: "2", weights: { connection: 5, transactions: 1, strings: 1, keys: 1 } },
   { name: "everything, RESP2", share: 0.1, hello: "2", weights: EVENLY },
@@ -134,6 +155,14 @@ describe.skipIf(redisMissing !== undefined)("this server and redis-server answer
       ["BITOP", "AND", "b", "a", "c"],
       ["STRLEN", "b"],
       ["BITCOUNT", "b"],
+      ["APPEND", "a", "x"],
+      ["APPEND", "a", ""],
+      ["SETRANGE", "a", "536870911", "xy"],
+      ["SETRANGE", "a", "536870910", "xy"],
+      ["SETRANGE", "a", "268435456", "z".repeat(100)],
+      ["BITFIELD", "a", "INCRBY", "u8", "4294967288", "200", "GET", "i16", "4294967288", "GET", "u63", "4294967295"],
+      ["GETRANGE", "a", "-4", "-1"],
+      ["BITCOUNT", "a"],
     ];
     // Its own connections, for redis-server takes its time to fill so much memory.
     const sessions = await Promise.all(targets.map((target) => Session.open(target, SHRINK_MS)));

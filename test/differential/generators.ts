@@ -48,6 +48,86 @@ const keys = (min: number) => fc.array(key, { minLength: min, maxLength: 4 });
 const badInteger = fc.constantFrom(...NO_INTEGERS);
 const bit = often(fc.constantFrom("0", "1"), fc.constantFrom("2", "-1", "01", "10", "", "x", "4294967296"));
 
+/** Numbers as INCRBYFLOAT takes them, and what it does not take: strtold's spellings, long doubles' limits, ties. */
+const float = often(
+  fc.oneof(
+    integer(-20, 20),
+    fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e6, max: 1e6 }).map(String),
+    fc.double().map(String),
+    fc
+      .tuple(fc.integer({ min: -99999, max: 99999 }), fc.integer({ min: 0, max: 20 }))
+      .map(([n, digits]) => `${n}e-${digits}`),
+    fc.bigInt({ min: -(10n ** 22n), max: 10n ** 22n }).map(String),
+    fc
+      .tuple(fc.bigInt({ min: 0n, max: 2n ** 70n }), fc.integer({ min: -90, max: 20 }))
+      .map(([digits, power]) => `0x${digits.toString(16)}p${power}`),
+    fc
+      .tuple(fc.bigInt({ min: 0n, max: 10n ** 25n }), fc.integer({ min: 0, max: 24 }))
+      .map(([n, point]) => `${String(n).slice(0, point)}.${String(n).slice(point)}`),
+    fc.constantFrom(
+      "5.0e3",
+      ".5",
+      "5.",
+      "-.5",
+      "+1",
+      "007",
+      "-0",
+      "-0.0",
+      "0x10",
+      "0X.8P1",
+      "0x1.8",
+      "1e-17",
+      "5e-18",
+      "-5e-18",
+      "15e-18",
+    ),
+    fc.constantFrom(
+      "1e4932",
+      "-1e4932",
+      "1.189731495357231765e4932",
+      "1.18973149535723176509e4932",
+      "1e-4950",
+      "3.6e-4951",
+    ),
+    fc.constantFrom("0x1p16383", "0x1p-16445", "0x1p-16446", "0x1.8p-16446", "0e99999999999", "9223372036854775807"),
+  ),
+  fc.constantFrom(
+    ...[
+      "",
+      " 1",
+      "1 ",
+      "1\x00",
+      "abc",
+      ".",
+      "e5",
+      "1e",
+      "1e+",
+      "0x",
+      "0x.",
+      "0xp1",
+      "--1",
+      "1_0",
+      "1,5",
+      "0b1",
+      "1e99999999999",
+    ],
+    ...[
+      "inf",
+      "-inf",
+      "Infinity",
+      "+INF",
+      "nan",
+      "-nan",
+      "nan(1)",
+      "infinit",
+      "1e4933",
+      "1e-4952",
+      "0x1p16384",
+      "0x1p-16447",
+    ],
+  ),
+);
+
 /** Mostly `usual`, sometimes `odd`. */
 function often<T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>): fc.Arbitrary<T> {
   return fc.oneof({ weight: 12, arbitrary: usual }, { weight: 1, arbitrary: odd });
@@ -149,7 +229,17 @@ const scanOptions = fc
   )
   .map((list) => list.flat() as string[]);
 
-const FAMILY_NAMES = ["bits", "strings", "keys", "expiry", "objects", "transactions", "connection"] as const;
+const FAMILY_NAMES = [
+  "bits",
+  "fields",
+  "strings",
+  "counters",
+  "keys",
+  "expiry",
+  "objects",
+  "transactions",
+  "connection",
+] as const;
 export type Family = (typeof FAMILY_NAMES)[number];
 export type Families = Readonly<Record<Family, ArgvArb>>;
 
@@ -298,6 +388,126 @@ export function families(sizes: Sizes): Families {
     ),
   );
 
+  // Integers that are written stay out of 10^7..2^32: where a mutation makes an offset of one, Redis would make a value that long.
+  const fieldInteger = often(
+    fc.oneof(
+      integer(-300, 300),
+      fc.constantFrom("32767", "32768", "-32769", "65535", "65536", ...HUGE_INTEGERS),
+      fc
+        .bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
+        .filter((n) => n < 0 || n > 2n ** 32n)
+        .map(String),
+      fc
+        .tuple(fc.integer({ min: 32, max: 62 }), fc.integer({ min: 1, max: 2 }), fc.constantFrom(1n, -1n))
+        .map(([exponent, less, sign]) => String(sign * (2n ** BigInt(exponent + 1) - BigInt(less)))),
+      fc.constantFrom("-9223372036854775807", "-9223372036854775700", "-4611686018427387904", "-4611686018427387905"),
+    ),
+    badInteger,
+  );
+  const fieldType = often(
+    fc.oneof(
+      fc.tuple(fc.constantFrom("i", "u"), integer(1, 63)).map((parts) => parts.join("")),
+      fc.constantFrom("i8", "u8", "i16", "u1", "i1", "i2", "i64", "u63"),
+    ),
+    fc.constantFrom(
+      "u64",
+      "i65",
+      "i0",
+      "u0",
+      "i",
+      "",
+      "8",
+      "I8",
+      "x8",
+      "i08",
+      "i+8",
+      "i-8",
+      "i8x",
+      "i8\x00x",
+      "u99999999999",
+    ),
+  );
+  const fieldOffset = often(
+    fc.oneof(
+      integer(0, 70),
+      offset.filter((text) => Number(text) <= sizes.offsetMax || !/^[0-9]+$/.test(text) || Number(text) >= 2 ** 32),
+      integer(0, 12).map((n) => `#${n}`),
+    ),
+    fc.constantFrom(
+      "#",
+      "#-1",
+      "##1",
+      "#x",
+      "#01",
+      " #1",
+      "4294967296",
+      "#9223372036854775807",
+      "#4611686018427387904",
+    ),
+  );
+  const readFields = option("GET", fieldType, often(fieldOffset, fc.constantFrom("4294967295", "4294967290")));
+  const writtenFields = fc.oneof(
+    { weight: 3, arbitrary: option("SET", fieldType, fieldOffset, fieldInteger) },
+    { weight: 4, arbitrary: option("INCRBY", fieldType, fieldOffset, fieldInteger) },
+  );
+  const overflow = option("OVERFLOW", often(word("WRAP", "SAT", "FAIL"), fc.constantFrom("", "x", "WRAPS")));
+  const operations = (...each: fc.Arbitrary<Argv>[]) =>
+    fc.array(often(fc.oneof(...each), fc.constantFrom<Argv>(["FOO"], ["GET"], ["SET", "u8", "0"], [""])), {
+      maxLength: 5,
+    });
+  const fields = fc.oneof(
+    {
+      weight: 8,
+      arbitrary: command(
+        "BITFIELD",
+        key,
+        operations(readFields, writtenFields, writtenFields, overflow).map((list) => list.flat()),
+      ),
+    },
+    { weight: 4, arbitrary: command("BITFIELD", key, overflow, writtenFields, writtenFields) },
+    {
+      weight: 2,
+      arbitrary: command(
+        "BITFIELD_RO",
+        key,
+        operations(readFields).map((list) => list.flat()),
+      ),
+    },
+    {
+      weight: 1,
+      arbitrary: command(
+        "BITFIELD_RO",
+        key,
+        operations(readFields, writtenFields, overflow).map((l) => l.flat()),
+      ),
+    },
+    { weight: 1, arbitrary: command("SETBIT", key, offset, bit) },
+    { weight: 1, arbitrary: command("GET", key) },
+  );
+
+  const counted = fc.oneof(
+    integer(-20, 20),
+    fc.constantFrom("9223372036854775807", "-9223372036854775808", "9223372036854775800", "-9223372036854775807"),
+    badInteger,
+  );
+  const counters = fc.oneof(
+    { weight: 2, arbitrary: command("SET", key, fc.oneof(counted, float), options(deadline)) },
+    { weight: 3, arbitrary: command("INCR", key) },
+    { weight: 3, arbitrary: command("DECR", key) },
+    { weight: 3, arbitrary: command("INCRBY", key, counted) },
+    { weight: 3, arbitrary: command("DECRBY", key, counted) },
+    { weight: 8, arbitrary: command("INCRBYFLOAT", key, float) },
+    { weight: 1, arbitrary: command("GET", key) },
+    { weight: 1, arbitrary: command("TTL", key) },
+  );
+
+  const seconds = often(integer(-1, 4), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS, "9223372036854775")));
+  const milliseconds = often(integer(-100, 3000), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS)));
+  const pairs = fc.array(fc.tuple(key, value), { minLength: 1, maxLength: 3 }).map((list) => list.flat());
+  const byteOffset = often(
+    fc.oneof(integer(0, 12), integer(0, Math.floor(sizes.offsetMax / 8))),
+    fc.oneof(badInteger, fc.constantFrom("-1", "536870912", ...HUGE_INTEGERS)),
+  );
   const strings = fc.oneof(
     { weight: 4, arbitrary: command("SET", key, value) },
     {
@@ -308,13 +518,17 @@ export function families(sizes: Sizes): Families {
     { weight: 2, arbitrary: command("STRLEN", key) },
     { weight: 3, arbitrary: command("GETRANGE", key, position, position) },
     { weight: 2, arbitrary: command("MGET", keys(1)) },
-    {
-      weight: 2,
-      arbitrary: command(
-        "MSET",
-        fc.array(fc.tuple(key, value), { minLength: 1, maxLength: 3 }).map((l) => l.flat()),
-      ),
-    },
+    { weight: 2, arbitrary: command("MSET", pairs) },
+    { weight: 2, arbitrary: command("MSETNX", pairs) },
+    { weight: 4, arbitrary: command("SETRANGE", key, byteOffset, value) },
+    { weight: 4, arbitrary: command("APPEND", key, value) },
+    { weight: 1, arbitrary: command("SUBSTR", key, position, position) },
+    { weight: 2, arbitrary: command("GETDEL", key) },
+    { weight: 4, arbitrary: command("GETEX", key, options(word("PERSIST"), deadline)) },
+    { weight: 2, arbitrary: command("GETSET", key, value) },
+    { weight: 2, arbitrary: command("SETNX", key, value) },
+    { weight: 2, arbitrary: command("SETEX", key, seconds, value) },
+    { weight: 2, arbitrary: command("PSETEX", key, milliseconds, value) },
   );
 
   const copyOptions = options(word("REPLACE"), option("DB", database));
@@ -361,8 +575,6 @@ export function families(sizes: Sizes): Families {
   );
 
   const conditions = options(word("NX"), word("XX"), word("GT"), word("LT"));
-  const seconds = often(integer(-1, 4), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS, "9223372036854775")));
-  const milliseconds = often(integer(-100, 3000), fc.oneof(badInteger, fc.constantFrom(...HUGE_INTEGERS)));
   const atSeconds = often<Arg>(
     fc.record({ inSeconds: fc.integer({ min: -2, max: 4 }) }),
     fc.oneof(badInteger, fc.constantFrom("0", "-1", ...HUGE_INTEGERS)),
@@ -500,6 +712,9 @@ export function families(sizes: Sizes): Families {
             "MSET",
             fc.array(fc.tuple(key, value), { maxLength: 3 }).map((list) => list.flat()),
           ),
+          command("MSETNX", pairs),
+          command("BITFIELD", key, overflow, writtenFields),
+          command("APPEND", key, value),
           command("MGET", keys(0)),
           command("DEL", keys(1)),
           command("COPY", key, key),
@@ -520,7 +735,9 @@ export function families(sizes: Sizes): Families {
   const withMutations = (usual: ArgvArb) => often(usual, mutated(usual));
   return {
     bits: withMutations(bits),
+    fields: withMutations(fields),
     strings: withMutations(strings),
+    counters: withMutations(counters),
     keys: withMutations(keyCommands),
     expiry: withMutations(expiry),
     objects: withMutations(objects),
@@ -592,7 +809,7 @@ export interface Mix {
 export function run({ commands, sizes, steps }: Mix): fc.Arbitrary<Step[]> {
   const all = families(sizes);
   const conn = fc.constantFrom(0, 0, 0, 1);
-  const plain = fc.oneof(all.bits, all.strings);
+  const plain = fc.oneof(all.bits, all.fields, all.strings, all.counters);
   const step: fc.Arbitrary<Step> = fc.oneof(
     { weight: 60, arbitrary: fc.record({ kind: fc.constant("call" as const), conn, argv: commands }) },
     {

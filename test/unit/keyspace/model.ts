@@ -32,6 +32,8 @@ type Model = Map<string, ModelKey>[];
 export type Step =
   | { do: "setBit"; db: number; key: string; offset: number; bit: 0 | 1 }
   | { do: "setValue"; db: number; key: string; bytes: Buffer }
+  | { do: "setRange"; db: number; key: string; start: number; bytes: Buffer }
+  | { do: "setField"; db: number; key: string; offset: number; width: number; byteLength: number; bits: Buffer }
   | { do: "delete"; db: number; key: string }
   | { do: "rename"; db: number; key: string; toDb: number; toKey: string }
   | { do: "copy"; db: number; key: string; toDb: number; toKey: string }
@@ -56,10 +58,16 @@ export type Step =
 const db = fc.nat(DATABASES_USED - 1);
 const key = fc.constantFrom(...KEYS);
 const offset = fc.oneof(fc.nat(40), fc.constantFrom(65_535, 65_536));
+const start = fc.oneof(fc.nat(12), fc.constantFrom(8190, 8192));
+const width = fc.integer({ min: 1, max: 64 });
+const byteLength = fc.nat(20);
+const bits = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((all) => Buffer.from(all));
 const bytes = fc.oneof(
   fc.constant(Buffer.alloc(0)),
   fc.uint8Array({ maxLength: 6 }).map((all) => Buffer.from(all)),
   fc.constant(Buffer.alloc(9000, 0xff)),
+  // Longer than what is written bit by bit.
+  fc.constant(Buffer.from("a".repeat(70))),
   // Too large for its bits to be brought home without a delta.
   fc.constant(noise(6000)),
 );
@@ -72,6 +80,8 @@ function noise(length: number): Buffer {
 export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant("setBit"), db, key, offset, bit: fc.constantFrom(0, 1) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("setValue"), db, key, bytes }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("setRange"), db, key, start, bytes }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("setField"), db, key, offset, width, byteLength, bits }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("delete"), db, key }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("rename"), db, key, toDb: db, toKey: key }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("copy"), db, key, toDb: db, toKey: key }) },
@@ -142,7 +152,7 @@ export class Duel {
         const { db: number, key: name, offset: at, bit } = each;
         const old = this.#live(number, name) ?? this.#put(number, name, Buffer.alloc(0));
         expect(keyspace.setBit(this.#database(number), keyBytes(name), at, bit)).toBe(bitOf(old.bytes, at));
-        old.bytes = withBit(old.bytes, at, bit);
+        old.bytes = withBits(old.bytes, at, 1, Buffer.of(bit << 7));
         break;
       }
       case "setValue": {
@@ -151,6 +161,26 @@ export class Duel {
         expect(entry.deadline).toBe(old?.deadline ?? NO_DEADLINE);
         if (old === undefined) this.#put(each.db, each.key, each.bytes);
         else old.bytes = each.bytes;
+        break;
+      }
+      case "setRange": {
+        const old = this.#live(each.db, each.key) ?? this.#put(each.db, each.key, Buffer.alloc(0));
+        keyspace.setRange(this.#database(each.db), each.key, each.start, each.bytes);
+        // Nothing is written by no bytes, wherever they would go.
+        if (each.bytes.length > 0) old.bytes = withBytes(old.bytes, each.start, each.bytes);
+        break;
+      }
+      case "setField": {
+        const old = this.#live(each.db, each.key) ?? this.#put(each.db, each.key, Buffer.alloc(0));
+        const { entry, isLonger } = keyspace.lengthen(this.#database(each.db), each.key, each.byteLength);
+        expect(isLonger).toBe(old.bytes.length < each.byteLength);
+        old.bytes = withBytes(old.bytes, each.byteLength, Buffer.alloc(0));
+        const before = keyspace.getBits(entry, each.offset, each.width);
+        keyspace.setBits(entry, each.offset, each.width, each.bits);
+        for (let i = 0; i < each.width; i++) {
+          if (bitOf(before, i) !== bitOf(old.bytes, each.offset + i)) expect.fail(`bit ${i} of a field`);
+        }
+        old.bytes = withBits(old.bytes, each.offset, each.width, each.bits);
         break;
       }
       case "delete": {
@@ -339,12 +369,22 @@ function stringOf(bitmap: Bitmap): Buffer {
   return bitmap.bytes(0, bitmap.byteLength);
 }
 
-function withBit(old: Buffer, at: number, bit: 0 | 1): Buffer {
-  const changed = Buffer.alloc(Math.max(old.length, (at >>> 3) + 1));
+/** As long as needed to reach byte `start`, whatever is written there. */
+function withBytes(old: Buffer, start: number, written: Buffer): Buffer {
+  const changed = Buffer.alloc(Math.max(old.length, start + written.length));
   old.copy(changed);
-  const mask = 0x80 >> (at & 7);
-  const byte = changed[at >>> 3] as number;
-  changed[at >>> 3] = bit === 1 ? byte | mask : byte & ~mask;
+  written.copy(changed, start);
+  return changed;
+}
+
+function withBits(old: Buffer, first: number, count: number, bits: Buffer): Buffer {
+  const changed = withBytes(old, Math.floor((first + count - 1) / 8) + 1, Buffer.alloc(0));
+  for (let i = 0; i < count; i++) {
+    const at = first + i;
+    const mask = 0x80 >> (at & 7);
+    const byte = changed[at >>> 3] as number;
+    changed[at >>> 3] = bitOf(bits, i) === 1 ? byte | mask : byte & ~mask;
+  }
   return changed;
 }
 
