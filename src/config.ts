@@ -64,6 +64,8 @@ export const DRAFT_BUDGET_MS = 2;
 
 /** Size of a batch, and number of values in it, at which it is flushed at once: so much is taken without a noticeable pause. */
 export const FLUSH_BYTES = 4 * MIB;
+/** Size of the values in it that were replaced, which are written a few at a time: who replaces them again before it does so for free. */
+export const FLUSH_VALUE_BYTES = 16 * MIB;
 export const FLUSH_ENTRIES = 16_384;
 
 /**

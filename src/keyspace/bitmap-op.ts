@@ -152,8 +152,9 @@ function combine(op: BitOp, sets: readonly RoaringSet[], byteLength: number): Ro
 
 /** Smallest first, so that every step works on as little as possible and an empty result ends it. */
 function intersection(sets: readonly RoaringSet[]): RoaringSet {
-  const [smallest, ...others] = [...sets].sort((a, b) => a.size - b.size) as [RoaringSet, ...RoaringSet[]];
-  const result = smallest.clone();
+  const [smallest, second, ...others] = [...sets].sort((a, b) => a.size - b.size) as [RoaringSet, ...RoaringSet[]];
+  // Two at once: to copy the smallest first takes half as long again.
+  const result = second === undefined ? smallest.clone() : RoaringBitmap32.and(smallest, second);
   for (const other of others) {
     if (result.isEmpty) break;
     result.andInPlace(other);

@@ -128,6 +128,8 @@ export class ChangeLog {
   /** Memory of a batch that was committed, for the next one: growing anew each time would leave holes in the heap. */
   #spare: Uint32Array<ArrayBuffer> | undefined;
   #length = 0;
+  /** Bytes of the values that were replaced in this batch, by row and in all. */
+  readonly #replaced = new Map<number, number>();
   #valueBytes = 0;
   readonly #float = new Float64Array(1);
   readonly #floatWords = new Uint32Array(this.#float.buffer);
@@ -140,6 +142,11 @@ export class ChangeLog {
   /** Bytes that the batch will have: its records so far, and the values that were replaced as they were then. */
   get byteLength(): number {
     return this.#length * WORD_BYTES + this.#valueBytes;
+  }
+
+  /** The part of it that is values which were replaced. */
+  get valueBytes(): number {
+    return this.#valueBytes;
   }
 
   /** Entries whose value has changed in this batch: each costs `take` a little. */
@@ -156,7 +163,11 @@ export class ChangeLog {
 
   value(contents: Contents, entry: number): void {
     const flags = this.#touchValue(contents, entry);
-    this.#valueBytes += contents.entries.native(entry)?.portableBytesMax ?? contents.entries.portableBytes(entry);
+    const { entries } = contents;
+    const id = entries.id(entry);
+    const bytes = entries.native(entry)?.portableBytesMax ?? entries.portableBytes(entry);
+    this.#valueBytes += bytes - (this.#replaced.get(id) ?? 0);
+    this.#replaced.set(id, bytes);
     contents.entries.setFlags(entry, flags | FLAG.REWRITTEN);
   }
 
@@ -219,6 +230,7 @@ export class ChangeLog {
     this.#valued = [];
     this.#valuedIn = [];
     this.#held = [];
+    this.#replaced.clear();
     this.#valueBytes = 0;
     this.#length = 0;
     this.#words = this.#spare ?? new Uint32Array(INITIAL_WORDS);

@@ -692,6 +692,11 @@ export class Keyspace {
     return this.#log.byteLength;
   }
 
+  /** The part of it that is values which were replaced. */
+  get logValueBytes(): number {
+    return this.#log.valueBytes;
+  }
+
   get logEntries(): number {
     return this.#log.valuedEntries;
   }

@@ -11,6 +11,7 @@ import {
   FLUSH_BYTES,
   FLUSH_ENTRIES,
   FLUSH_INTERVAL_MS,
+  FLUSH_VALUE_BYTES,
   GATHER_TURNS_MAX,
   UNCOMMITTED_BYTES_PRESSED,
   UNCOMMITTED_ENTRIES_MAX,
@@ -159,7 +160,10 @@ export class Saver {
   /** Whether the next batch is as large as one should be. */
   get #isLarge(): boolean {
     const { pressure } = this.#storage;
-    return this.#keyspace.logBytes * pressure >= FLUSH_BYTES || this.#keyspace.logEntries * pressure >= FLUSH_ENTRIES;
+    const { logBytes, logValueBytes, logEntries } = this.#keyspace;
+    if ((logBytes - logValueBytes) * pressure >= FLUSH_BYTES || logValueBytes * pressure >= FLUSH_VALUE_BYTES)
+      return true;
+    return logEntries * pressure >= FLUSH_ENTRIES;
   }
 
   #setTimer(): void {
