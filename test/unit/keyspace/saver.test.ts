@@ -6,6 +6,7 @@ import {
   FLUSH_BYTES,
   FLUSH_ENTRIES,
   FLUSH_INTERVAL_MS,
+  FLUSH_VALUE_BYTES,
   UNCOMMITTED_ENTRIES_MAX,
 } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
@@ -277,23 +278,44 @@ describe("large batches", () => {
     const { storage, keyspace, saver, changeMuch, commit } = setUp();
     const committed: Promise<void>[] = [];
     for (const key of ["a", "b", "c"]) {
-      changeMuch(FLUSH_BYTES, key);
+      changeMuch(FLUSH_VALUE_BYTES, key);
       committed.push(saver.committed());
       await turns();
     }
     expect(storage.writes.map(({ batch }) => batch.number)).toEqual([1, 2, 3]);
-    expect(saver.bufferBytes).toBeGreaterThan(3 * FLUSH_BYTES);
+    expect(saver.bufferBytes).toBeGreaterThan(3 * FLUSH_VALUE_BYTES);
     await commit(0);
     expect(await stateOf(committed[0] as Promise<void>)).toBe("done");
     expect(await stateOf(committed[1] as Promise<void>)).toBe("waits");
     expect(saver.isSaving).toBe(true);
-    expect(saver.bufferBytes).toBeGreaterThan(2 * FLUSH_BYTES);
+    expect(saver.bufferBytes).toBeGreaterThan(2 * FLUSH_VALUE_BYTES);
     await commit(1);
     await commit(2);
     expect(await stateOf(committed[2] as Promise<void>)).toBe("done");
     expect([saver.isSaving, saver.bufferBytes, keyspace.isDirty]).toEqual([false, 0, false]);
     expect(storage.writes).toHaveLength(3);
     expect(saver.savedChanges).toBe(keyspace.changes);
+  });
+
+  test("are those of many bits, too", async () => {
+    const { storage, saver, keyspace, database } = setUp();
+    for (let i = 0; keyspace.logBytes < FLUSH_BYTES; i++) keyspace.setBit(database, keyBytes("a"), i, 1);
+    saver.noticeChanges();
+    await turns();
+    expect(storage.writes).toHaveLength(1);
+  });
+
+  test("do not count a value twice that was replaced twice", async () => {
+    const { storage, keyspace, changeMuch } = setUp();
+    changeMuch(FLUSH_VALUE_BYTES / 2);
+    changeMuch(FLUSH_VALUE_BYTES / 2);
+    changeMuch(FLUSH_VALUE_BYTES / 2);
+    await turns();
+    expect(storage.writes).toHaveLength(0);
+    expect(keyspace.logValueBytes).toBeLessThan(FLUSH_VALUE_BYTES);
+    changeMuch(FLUSH_VALUE_BYTES / 2, "another");
+    await turns();
+    expect(storage.writes).toHaveLength(1);
   });
 
   test("are those of many values, too", async () => {
@@ -309,7 +331,7 @@ describe("large batches", () => {
 
   test("are not flushed before the turn ends", async () => {
     const { storage, keyspace, changeMuch, change } = setUp();
-    changeMuch(FLUSH_BYTES);
+    changeMuch(FLUSH_VALUE_BYTES);
     change("of the same transaction");
     expect(storage.writes).toHaveLength(0);
     await turns();
@@ -319,7 +341,7 @@ describe("large batches", () => {
 
   test("leave what is small behind them to the next commit", async () => {
     const { storage, saver, change, changeMuch, commit } = setUp();
-    changeMuch(FLUSH_BYTES);
+    changeMuch(FLUSH_VALUE_BYTES);
     await turns();
     change();
     const committed = saver.committed();
@@ -382,16 +404,16 @@ describe("those who write wait", () => {
     expect(saver.isBehind).toBe(true);
     await commit(0);
     expect(saver.isBehind).toBe(false);
-    changeMuch(FLUSH_BYTES / 4);
+    changeMuch(FLUSH_VALUE_BYTES / 4);
     expect(saver.isBehind).toBe(true);
     storage.pressure = 1;
     expect(saver.isBehind).toBe(false);
   });
 
   test("until it is below the bound, not only until the next commit", async () => {
-    const { saver, changeMuch, commit } = setUp({ bufferBytesMax: FLUSH_BYTES });
+    const { saver, changeMuch, commit } = setUp({ bufferBytesMax: FLUSH_VALUE_BYTES });
     for (const key of ["a", "b", "c"]) {
-      changeMuch(FLUSH_BYTES, key);
+      changeMuch(FLUSH_VALUE_BYTES, key);
       await turns();
     }
     const caughtUp = saver.caughtUp();

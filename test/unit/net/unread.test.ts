@@ -280,7 +280,7 @@ describe("requests behind a SAVE", () => {
   test("wait for it, those of the same chunk and of later ones; other clients are served meanwhile", async () => {
     const end = slowSaver();
     const [client, other] = [await reading(), await reading()];
-    const replies = client.pipeline([["SET", "order", "1"], ["SAVE"], ["APPEND", "x"], ["GET", "order"]]);
+    const replies = client.pipeline([["SET", "order", "1"], ["SAVE"], ["LPUSH", "x"], ["GET", "order"]]);
     await turn();
     client.send(encodeRequest(["ECHO", "later"]));
     expect(await other.call("SET", "order", "2")).toBe("+OK\r\n");
