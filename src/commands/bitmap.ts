@@ -76,6 +76,7 @@ function bitop(client: Client, argv: Argv, reply: Reply): void {
   if (byteLength > 0) {
     assign(client, destination, result);
   } else {
+    result.dispose();
     const entry = keyspace.lookup(client.database, destination);
     if (entry !== undefined) keyspace.delete(entry);
   }

@@ -177,6 +177,8 @@ class Sources {
     if (Bitmap.usedBytes() - this.#usedBytes > COHORT_FILTERED_BYTES_MAX) throw TOO_MUCH;
     const filtered = bitop(op, [bitmap, other]);
     this.#filtered.add(filtered);
+    // Now, so that the next look at the memory sees it.
+    filtered.make();
     return filtered;
   }
 

@@ -43,11 +43,12 @@ export function parseLongDouble(text: string): LongDouble | undefined {
 }
 
 function decimal(text: string): LongDouble | undefined {
-  const [, whole, fraction, exponent] = /^(?=\.?[0-9])([0-9]*)\.?([0-9]*)(?:e([+-]?[0-9]+))?$/i.exec(text) ?? [];
+  const [, whole, fraction = "", exponent] =
+    /^(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:e([+-]?[0-9]+))?$/i.exec(text) ?? [];
   const digits = digitsOf(whole, fraction);
   if (digits === undefined) return undefined;
   if (digits === "") return ZERO;
-  const power = Number(exponent ?? 0) - (fraction as string).length;
+  const power = Number(exponent ?? 0) - fraction.length;
   if (digits.length + power > DECIMAL_EXPONENT_MAX || digits.length + power < DECIMAL_EXPONENT_MIN) return undefined;
   const significand = BigInt(digits);
   return power >= 0
@@ -56,19 +57,19 @@ function decimal(text: string): LongDouble | undefined {
 }
 
 function hexadecimal(text: string): LongDouble | undefined {
-  const [, whole, fraction, exponent] =
-    /^0x(?=\.?[0-9a-f])([0-9a-f]*)\.?([0-9a-f]*)(?:p([+-]?[0-9]+))?$/i.exec(text) ?? [];
+  const [, whole, fraction = "", exponent] =
+    /^0x(?=\.?[0-9a-f])([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?[0-9]+))?$/i.exec(text) ?? [];
   const digits = digitsOf(whole, fraction);
   if (digits === undefined) return undefined;
   if (digits === "") return ZERO;
-  const power = Number(exponent ?? 0) - (fraction as string).length * 4;
+  const power = Number(exponent ?? 0) - fraction.length * 4;
   const bits = digits.length * 4 + power;
   if (bits > EXPONENT_END + 4 || bits < EXPONENT_MIN - 4) return undefined;
   return finite(roundedBinary(BigInt(`0x${digits}`), power));
 }
 
 /** The digits before and behind a point, without zeros before them; undefined where there is no number. */
-function digitsOf(whole: string | undefined, fraction: string | undefined): string | undefined {
+function digitsOf(whole: string | undefined, fraction: string): string | undefined {
   return whole === undefined ? undefined : `${whole}${fraction}`.replace(/^0+/, "");
 }
 

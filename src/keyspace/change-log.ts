@@ -28,8 +28,6 @@ export const ID_MAX = 2 ** 47 - 1;
 
 const WORD_BYTES = 4;
 const INITIAL_WORDS = 16 * 1024;
-/** A record of a bit. */
-const BIT_WORDS = 3;
 /** A record of how long a value is, and of its bits. */
 const MEASURE_WORDS = 5;
 /** What a changed bit costs: a header of two words, and its offset. */
@@ -85,7 +83,8 @@ export class BatchDraft {
     this.#length += words;
     bitmap.dispose();
     // What was made just now may have few members, for which a native set is large.
-    if (!contents.dropped && contents.entries.native(entry) === bitmap) demote(contents, entry);
+    const { entries, dropped } = contents;
+    if (!dropped && entries.isUsed(entry) && entries.native(entry) === bitmap) demote(contents, entry);
   }
 }
 
@@ -263,8 +262,9 @@ export class ChangeLog {
   /** Writes what the batch has to say of a changed value at its end. */
   #finish(contents: Contents, entry: number): void {
     const { entries } = contents;
+    // The number may be nobody's by now, or another entry's, and that one may be here twice.
+    if (!entries.isUsed(entry)) return;
     const flags = entries.flags(entry);
-    // The number may be another entry's by now, and that one may be here twice.
     if ((flags & FLAG.VALUED) === 0) return;
     entries.setFlags(entry, flags & ~(FLAG.VALUED | FLAG.REWRITTEN));
     if ((flags & FLAG.DEAD) !== 0) return;
@@ -337,11 +337,6 @@ function grown(words: Uint32Array<ArrayBuffer>, length: number, needed: number):
 
 function wordsFor(bytes: number): number {
   return Math.ceil(bytes / WORD_BYTES);
-}
-
-/** At most so many bits a batch has. */
-export function bitsMax({ words }: Batch): number {
-  return Math.ceil(words.length / BIT_WORDS);
 }
 
 /** Reads a batch's records in order. Payloads are views into the batch. */

@@ -269,7 +269,7 @@ export class Keyspace {
     if (kind === VALUE.SMALL || kind === VALUE.CONTAINERS) return kind;
     if (kind === VALUE.NONE) this.#load(database, number);
     const bitmap = entries.native(number);
-    if (bitmap !== undefined && ++bitmap.bitUses > BIT_USES_MIN + entries.count(number) / MEMBERS_PER_BIT_USE) {
+    if (bitmap !== undefined && ++bitmap.bitUses > BIT_USES_MIN + entries.cardinality(number) / MEMBERS_PER_BIT_USE) {
       bitmap.bitUses = 0;
       this.#split(database.contents, number, bitmap);
     }
@@ -374,13 +374,14 @@ export class Keyspace {
 
   /**
    * BITFIELD: makes the value of a key that may exist at least `byteLength` bytes long, and says whether it was shorter. WATCH is not told:
-   * in Redis a BITFIELD that only lengthens has changed nothing.
+   * in Redis a BITFIELD that only lengthens has changed nothing. It is a change all the same, which may have to be waited for.
    */
   lengthen(database: Database, key: string, byteLength: number): { entry: Entry; isLonger: boolean } {
     const number = this.#lookupOrCreate(database, key);
     const entry = new Entry(database, number);
     const isLonger = this.value(entry).byteLength < byteLength;
     if (isLonger) this.#writeBits(database, number, byteLength * 8 - 1, 1, ZERO_BIT);
+    if (isLonger) this.changes++;
     return { entry, isLonger };
   }
 
@@ -394,14 +395,15 @@ export class Keyspace {
     }
   }
 
-  /** Writes bytes over a native value. What is different goes into the log bit by bit, unless the whole value is not much more. */
+  /** Writes bytes over a native value. What is different goes into the log bit by bit; as the whole value where that is less, or many. */
   #overwrite(database: Database, number: number, start: number, bytes: Uint8Array): void {
     const { contents } = database;
     const { entries } = contents;
     this.bitmap(new Entry(database, number));
     const bitmap = this.#ownNative(contents, number);
+    const before = bitmap.cardinality;
     const changed = bitmap.overwrite(start, bytes);
-    entries.countMembers(number, bitmap.cardinality - entries.cardinality(number));
+    entries.countMembers(number, bitmap.cardinality - before);
     const last = bitmap.byteLength * 8 - 1;
     const isLonger = lengthen(contents, number, last);
     const { cardinality } = changed;

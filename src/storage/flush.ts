@@ -5,7 +5,7 @@
  * the log, for the Folder to bring them home.
  */
 import type { Statement } from "better-sqlite3";
-import { type Batch, type BatchVisitor, bitsMax, readBatch } from "../keyspace/change-log.js";
+import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log.js";
 import { keyHash } from "../keyspace/hash.js";
 import { NO_DEADLINE, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
@@ -55,7 +55,9 @@ export interface Flushed {
 }
 
 const FLOAT_BYTES = Float64Array.BYTES_PER_ELEMENT;
-const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
+/** Bits of a batch that there is room for at first, and by how much it grows. */
+const FIRST_BITS = 1024;
+const GROWTH = 4;
 const NO_WORDS = new Uint8Array(0);
 const NO_BITS = new Float64Array(0);
 
@@ -186,21 +188,26 @@ class Changes implements BatchVisitor {
   readonly databases = new Map<number, StoredDatabase>();
   readonly #list: RowChange[] = [];
   /** Single bits in the order of their change, each as `offset * 2 + bit`, and the row of each. */
-  readonly #bits: Float64Array;
-  readonly #rowOfBit: Uint32Array;
+  #bits = new Float64Array(FIRST_BITS);
+  #rowOfBit = new Uint32Array(FIRST_BITS);
   #bitCount = 0;
   /** The same bits by row, and for each row in the order of their change. */
   readonly #bitsByRow: Float64Array;
 
   constructor(batch: Batch) {
-    const bits = bitsMax(batch);
-    const { buffer, byteOffset } = passingBuffer((2 * bits + 1) * FLOAT_BYTES + bits * WORD_BYTES);
-    const start = Math.ceil(byteOffset / FLOAT_BYTES) * FLOAT_BYTES;
-    this.#bits = new Float64Array(buffer, start, bits);
-    this.#bitsByRow = new Float64Array(buffer, start + bits * FLOAT_BYTES, bits);
-    this.#rowOfBit = new Uint32Array(buffer, start + 2 * bits * FLOAT_BYTES, bits);
     readBatch(batch, this);
+    this.#bitsByRow = float64s(this.#bitCount);
     this.#sort();
+  }
+
+  #grow(): void {
+    const bits = float64s(this.#bits.length * GROWTH);
+    bits.set(this.#bits);
+    this.#bits = bits;
+    const rows = float64s(bits.length / 2);
+    const rowOfBit = new Uint32Array(rows.buffer, rows.byteOffset, bits.length);
+    rowOfBit.set(this.#rowOfBit);
+    this.#rowOfBit = rowOfBit;
   }
 
   #sort(): void {
@@ -223,6 +230,7 @@ class Changes implements BatchVisitor {
   bit(id: number, offset: number, bit: Bit): void {
     const row = this.#row(id);
     row.bitCount++;
+    if (this.#bitCount === this.#bits.length) this.#grow();
     this.#bits[this.#bitCount] = offset * 2 + bit;
     this.#rowOfBit[this.#bitCount++] = row.index;
   }
@@ -282,6 +290,12 @@ class Changes implements BatchVisitor {
     }
     return row;
   }
+}
+
+/** Memory for so many numbers that is soon out of use. */
+function float64s(length: number): Float64Array<ArrayBuffer> {
+  const { buffer, byteOffset } = passingBuffer((length + 1) * FLOAT_BYTES);
+  return new Float64Array(buffer, Math.ceil(byteOffset / FLOAT_BYTES) * FLOAT_BYTES, length);
 }
 
 function toColumn(deadline: number | undefined): number | null {

@@ -167,3 +167,27 @@ test("who watches is told of what is written, be it different or not, and not of
   keyspace.setRange(database, KEY, 0, Buffer.alloc(0));
   expect(told).toBe(4);
 });
+
+test("a long range in a new value is counted: what is measured is what there is, and what SETBIT adds to it", () => {
+  const { storage, keyspace, database, entry } = setUp();
+  keyspace.setRange(database, KEY, 0, Buffer.alloc(1000, 0xff));
+  keyspace.setBit(database, keyBytes(KEY), 100_000, 1);
+  keyspace.setBit(database, keyBytes(KEY), 0, 0);
+  expect(database.contents.entries.cardinality(entry().number)).toBe(8000);
+  const measured: number[] = [];
+  const nothing = () => {};
+  const batch = keyspace.takeBatch();
+  readBatch(batch, {
+    measure: (_id, _bytes, cardinality) => void measured.push(cardinality),
+    bit: nothing,
+    value: nothing,
+    create: nothing,
+    rekey: nothing,
+    delete: nothing,
+    deadline: nothing,
+    dropSlot: nothing,
+    database: nothing,
+  });
+  storage.apply(batch);
+  expect(measured).toEqual([8000]);
+});
