@@ -89,6 +89,10 @@ export const FLUSH_RETRY_MS = 1000;
 /** A key not used for this long leaves memory, as in the Go bitmapist-server. */
 export const IDLE_MS = 5 * 60_000;
 
+/** Keys of a database that are remembered as not being there, and the longest of them in bytes: some 2 MB in all. */
+export const ABSENT_KEYS_MAX = 8192;
+export const ABSENT_KEY_LENGTH_MAX = 256;
+
 /** Pause between two runs of the background work (active expiry, idle sweep), as Redis' default `hz 10`. */
 export const CRON_INTERVAL_MS = 100;
 

@@ -3,6 +3,7 @@
  * replaces and SWAPDB exchanges, so that neither has to touch a row, or an entry, before it answers.
  */
 import { SMALL_MEMBERS_MAX } from "../config.js";
+import { AbsentKeys } from "./absent-keys.js";
 import { Arena } from "./arena.js";
 import { CreatedKeys } from "./created-keys.js";
 import { EntryTable } from "./entry-table.js";
@@ -33,6 +34,8 @@ export class Contents {
   readonly entries: EntryTable;
   /** The keys among them whose row is not in the file yet. */
   readonly created: CreatedKeys;
+  /** Keys that were looked for and are not there. */
+  readonly absent = new AbsentKeys();
 
   constructor({ slot, keys, volatileKeys }: Pick<StoredDatabase, "slot" | "keys" | "volatileKeys">, seed: number) {
     this.slot = slot;

@@ -166,9 +166,14 @@ export class Keyspace {
   }
 
   #lookupStored(database: Database, key: string): number {
+    const { slot, absent } = database.contents;
+    if (absent.has(key)) return NO_ENTRY;
     this.storageLookups++;
-    const stored = this.#storage.find(database.contents.slot, key);
-    if (stored === undefined) return NO_ENTRY;
+    const stored = this.#storage.find(slot, key);
+    if (stored === undefined) {
+      absent.add(key);
+      return NO_ENTRY;
+    }
     const number = this.#adopt(database, stored);
     return this.#expire(database, number) ? NO_ENTRY : number;
   }
@@ -318,7 +323,8 @@ export class Keyspace {
   }
 
   /** Makes an entry for a key where there is no row yet. */
-  #place({ contents: { entries, created } }: Database, key: string, id: number): number {
+  #place({ contents: { absent, entries, created } }: Database, key: string, id: number): number {
+    absent.delete(key);
     const tombstone = entries.findKey(key);
     // Whoever names the old row in the log does so by its number in the file: the entry can go.
     if (tombstone !== NO_ENTRY) entries.remove(tombstone);

@@ -1,7 +1,7 @@
 /** The keyspace, case by case: what the random programs of keyspace-model cannot say in a sentence. */
 import { describe, expect, test } from "vitest";
 import { ManualClock } from "../../../src/clock.js";
-import { EXPIRE_BATCH_ROWS, IDLE_MS } from "../../../src/config.js";
+import { ABSENT_KEY_LENGTH_MAX, ABSENT_KEYS_MAX, EXPIRE_BATCH_ROWS, IDLE_MS } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import type { Entry } from "../../../src/keyspace/entry.js";
@@ -154,11 +154,38 @@ describe("memory", () => {
     expect(read("b")).toBeUndefined();
   });
 
-  test("asks the file for a key that is not there each time, and keeps nothing of it", () => {
-    const { keyspace, read } = setUp();
-    for (let i = 0; i < 10; i++) expect(read(`missing${i}`)).toBeUndefined();
+  test("asks the file once for a key that is not there, until somebody makes it", () => {
+    const { keyspace, zero, put, commit, evict, read } = setUp();
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 10; i++) expect(read(`missing${i}`)).toBeUndefined();
+    }
     expect(keyspace.residency.keys).toBe(0);
     expect(keyspace.storageLookups).toBe(10);
+    put("missing3", "now");
+    keyspace.rename(found(keyspace, zero, "missing3"), zero, "missing4");
+    for (const expected of ["now", "now"]) {
+      expect([read("missing3"), read("missing4"), read("missing5")]).toEqual([undefined, expected, undefined]);
+      commit();
+      evict();
+    }
+    keyspace.delete(found(keyspace, zero, "missing4"));
+    commit();
+    evict();
+    expect(read("missing4")).toBeUndefined();
+    put("missing4", "again");
+    expect(read("missing4")).toBe("again");
+  });
+
+  test("keeps no more of them than it may, and none that are long", () => {
+    const { keyspace, read } = setUp();
+    for (let i = 0; i < ABSENT_KEYS_MAX + 1; i++) read(`missing${i}`);
+    const before = keyspace.storageLookups;
+    read(`missing${ABSENT_KEYS_MAX}`);
+    expect(keyspace.storageLookups).toBe(before);
+    read("missing1");
+    const long = "x".repeat(ABSENT_KEY_LENGTH_MAX + 1);
+    for (let i = 0; i < 3; i++) read(long);
+    expect(keyspace.storageLookups).toBe(before + 4);
   });
 
   test("frees the bitmaps of what it lets go, deletes, replaces and flushes", () => {
