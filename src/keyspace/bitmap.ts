@@ -80,10 +80,12 @@ export class Bitmap implements Value {
 
   /** Bit offsets that are 1. For the operations beside this file; everyone else goes through the methods. */
   get set(): RoaringSet {
-    return this.#set ?? this.#make();
+    return this.#set ?? this.make();
   }
 
-  #make(): RoaringSet {
+  /** Makes the set, if it is not made yet. */
+  make(): RoaringSet {
+    if (this.#set !== undefined) return this.#set;
     const unmade = this.#unmade as UnmadeSet;
     const set = unmade.make();
     this.#set = set;
@@ -91,11 +93,6 @@ export class Bitmap implements Value {
     unmade.dispose();
     this.optimize();
     return set;
-  }
-
-  /** Makes the set, if it is not made yet. */
-  make(): void {
-    if (this.#set === undefined) this.#make();
   }
 
   /** What the set will be made from, as long as it is not. */

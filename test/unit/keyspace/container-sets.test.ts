@@ -5,18 +5,9 @@ import { describe, expect, test } from "vitest";
 import { Arena } from "../../../src/keyspace/arena.js";
 import { ContainerSets, UNCHANGED } from "../../../src/keyspace/container-sets.js";
 import { ARRAY_MEMBERS_MAX } from "../../../src/keyspace/portable-format.js";
+import { member, X_MAX } from "./members.js";
 
 const { RoaringBitmap32 } = roaring;
-
-const X_MAX = 0xffffffff;
-
-const member = fc.oneof(
-  fc.integer({ min: 0, max: 100 }),
-  fc.integer({ min: 0, max: 300_000 }),
-  fc.integer({ min: X_MAX - 100, max: X_MAX }),
-  fc.integer({ min: 0, max: X_MAX }),
-  fc.constantFrom(0, 1, 65_535, 65_536, 65_537, 2 ** 31 - 1, 2 ** 31, X_MAX - 1, X_MAX),
-);
 
 /** Members in a row, or with gaps, whose number crosses what an array holds. */
 const series = fc
