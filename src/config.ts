@@ -35,6 +35,9 @@ export const QUERY_BUFFER_BYTES_MAX = 1024 * MIB;
 /** Bytes that are read from a socket at a time. All sockets share the memory. */
 export const READ_BUFFER_BYTES = 64 * KIB;
 
+/** GETBIT and SETBIT requests of one client that are taken at a time: so many keys are looked up side by side. */
+export const RUN_REQUESTS_MAX = 64;
+
 /** Bytes of requests from which on nothing more is read of a client that has to wait. */
 export const READ_AHEAD_BYTES = 64 * KIB;
 

@@ -59,6 +59,8 @@ export class Client implements Watcher {
   /** Name of the command that ran last. */
   lastCommand = "NULL";
   pending: Pending | undefined;
+  /** GETBIT and SETBIT requests that are worth reading at a time (see bit-run). */
+  bitRun = 1;
   /** The connection ends as soon as the replies so far are sent. */
   closing = false;
   readonly #watched: { database: number; key: string }[] = [];

@@ -31,12 +31,12 @@ export class Stats {
   /** What is counted of each command that ran, by its name. */
   readonly byCommand = new Map<string, CommandStats>();
 
-  /** A command runs. */
-  count(command: string): void {
-    this.commands++;
+  /** A command runs, or so many of a kind do. */
+  count(command: string, calls = 1): void {
+    this.commands += calls;
     const known = this.byCommand.get(command);
-    if (known === undefined) this.byCommand.set(command, { calls: 1 });
-    else known.calls++;
+    if (known === undefined) this.byCommand.set(command, { calls });
+    else known.calls += calls;
   }
 
   reset(): void {

@@ -139,6 +139,26 @@ export class ContainerSets {
     return index < members && halves[start + index] === low;
   }
 
+  /** Reads of the head what `has` and `add` will. */
+  headAt(head: number, x: number): number {
+    const words = this.#arena.wordsOf(head);
+    const start = this.#arena.offsetOf(head) / WORD_BYTES;
+    const at = Math.min(start + HEAD_WORDS + (x >>> KEY_SHIFT) * CONTAINER_WORDS, words.length - 1);
+    return ((words[start] as number) + (words[at] as number)) & 1;
+  }
+
+  /** Reads of the containers what `has` and `add` will. */
+  near(head: number, x: number): number {
+    const words = this.#arena.wordsOf(head);
+    const at = placeOf(words, this.#arena.offsetOf(head) / WORD_BYTES, x >>> KEY_SHIFT);
+    if (at < 0) return 0;
+    const members = membersAt(words, at);
+    const ref = words[at + 1] as number;
+    const low = x & LOW_MASK;
+    const guess = members > ARRAY_MEMBERS_MAX ? low >>> 4 : (low * members) >>> KEY_SHIFT;
+    return (this.#arena.halvesOf(ref)[this.#arena.offsetOf(ref) / HALF_BYTES + guess] as number) & 1;
+  }
+
   /** Adds a member, and returns the ref of the head, which may be another one now; UNCHANGED where it was there. */
   add(head: number, x: number): number {
     const words = this.#arena.wordsOf(head);

@@ -8,6 +8,7 @@
  * An entry is a row of 64 bytes, one cache line, and not a set of columns: who finds a key wants most of its row. Its number
  * stays the same until it is removed, and is then used again.
  */
+import { RUN_REQUESTS_MAX } from "../config.js";
 import type { Arena } from "./arena.js";
 import type { Bitmap } from "./bitmap.js";
 import { ContainerSets, UNCHANGED } from "./container-sets.js";
@@ -89,6 +90,17 @@ const GROWTH_SHIFT = 4;
 
 const POINTER_BYTES = 8;
 
+/** Keys somewhere in a buffer, and offsets in their values. */
+export interface KeysAndOffsets {
+  readonly keyStarts: Int32Array;
+  readonly keyEnds: Int32Array;
+  readonly offsets: Uint32Array;
+  readonly length: number;
+}
+
+const manyHashes = new Int32Array(RUN_REQUESTS_MAX);
+const manyRefs = new Uint32Array(RUN_REQUESTS_MAX);
+
 export class EntryTable {
   readonly #arena: Arena;
   readonly #sets: ContainerSets;
@@ -109,6 +121,8 @@ export class EntryTable {
   /** The first free number below `#capacity` plus one, 0 for none. */
   #free = 0;
   #reservedBytes = 0;
+  /** What `findMany` has read ahead, so that V8 does not leave the reading out. */
+  near = 0;
 
   /** `arena` holds the keys and the small values; `seed` is any 32 bits and should not be known to clients. */
   constructor(arena: Arena, seed: number) {
@@ -173,6 +187,57 @@ export class EntryTable {
     }
   }
 
+  /**
+   * Finds the entries of up to RUN_REQUESTS_MAX keys, as `find` does, and brings what will be read of their values near. Each step is made for all keys
+   * before the next one, so that the reads of memory that a step waits for are under way together; one after the other, a key among
+   * ten thousand waits for six of them.
+   */
+  findMany(bytes: Uint8Array, { keyStarts, keyEnds, offsets, length }: KeysAndOffsets, found: Int32Array): void {
+    for (let i = 0; i < length; i++) {
+      manyHashes[i] = hashOfBytes(bytes, keyStarts[i] as number, keyEnds[i] as number, this.#seed);
+    }
+    for (let i = 0; i < length; i++) found[i] = this.#firstOfHash(manyHashes[i] as number);
+    for (let i = 0; i < length; i++) {
+      const e = found[i] as number;
+      manyRefs[i] = e === NO_ENTRY ? 0 : this.#word(e, KEY_REF);
+    }
+    let near = 0;
+    for (let i = 0; i < length; i++) {
+      const e = found[i] as number;
+      if (e === NO_ENTRY) continue;
+      const ref = manyRefs[i] as number;
+      near += this.#arena.bytesOf(ref)[this.#arena.offsetOf(ref)] as number;
+      if (this.#byte(e, KIND) === VALUE.CONTAINERS)
+        near += this.#sets.headAt(this.#word(e, VALUE_REF), offsets[i] as number);
+    }
+    for (let i = 0; i < length; i++) {
+      const e = found[i] as number;
+      if (e === NO_ENTRY) continue;
+      if (!this.#hasBytes(e, bytes, keyStarts[i] as number, keyEnds[i] as number)) {
+        found[i] = this.find(bytes, keyStarts[i] as number, keyEnds[i] as number);
+      } else if (this.#byte(e, KIND) === VALUE.CONTAINERS) {
+        near += this.#sets.near(this.#word(e, VALUE_REF), offsets[i] as number);
+      } else if (this.#byte(e, KIND) === VALUE.SMALL) near += this.#nearSmall(e, offsets[i] as number);
+    }
+    this.near = near;
+  }
+
+  /** Reads a SMALL value where `offset` may be. */
+  #nearSmall(e: number, offset: number): number {
+    const guess = smallGuess(this.count(e), offset, this.byteLength(e));
+    return guess < this.count(e) ? (this.smallWords(e)[this.smallStart(e) + guess] as number) & 1 : 0;
+  }
+
+  /** The first entry whose key has this hash, or NO_ENTRY. */
+  #firstOfHash(hash: number): number {
+    const shard = this.#shards[hash >>> SHARD_SHIFT] as Int32Array;
+    const mask = (shard.length >>> 1) - 1;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const e = (shard[slot * SLOT_WORDS + 1] as number) - 1;
+      if (e === NO_ENTRY || shard[slot * SLOT_WORDS] === hash) return e;
+    }
+  }
+
   #hasBytes(e: number, bytes: Uint8Array, start: number, end: number): boolean {
     if (this.#word(e, KEY_LENGTH) !== end - start) return false;
     const ref = this.#word(e, KEY_REF);
@@ -189,6 +254,13 @@ export class EntryTable {
     const offset = this.#arena.offsetOf(ref);
     for (let i = 0; i < key.length; i++) if (stored[offset + i] !== key.charCodeAt(i)) return false;
     return true;
+  }
+
+  /** Whether an entry has a value in memory and neither a flag nor a deadline that has passed at `now` (in the caller's unit). */
+  isReady(e: number, flags: number, now: number): boolean {
+    return (
+      this.#byte(e, KIND) !== VALUE.NONE && (this.#byte(e, FLAGS) & flags) === 0 && now <= this.#float(e, DEADLINE)
+    );
   }
 
   // --- adding and removing

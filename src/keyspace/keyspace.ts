@@ -24,7 +24,7 @@ import { ContainersValue } from "./containers-value.js";
 import { Contents, FLAG } from "./contents.js";
 import { Database } from "./database.js";
 import { Entry } from "./entry.js";
-import { NO_ENTRY, VALUE, type ValueKind } from "./entry-table.js";
+import { type KeysAndOffsets, NO_ENTRY, VALUE, type ValueKind } from "./entry-table.js";
 import { HASH_MAX } from "./hash.js";
 import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
@@ -205,6 +205,33 @@ export class Keyspace {
     }
   }
 
+  /**
+   * Looks up many keys at once, and returns how many of them, from the first on, are in memory with a value and are no expired ones:
+   * `getBitAt` and `setBitAt` may be called for their entries, which are in `found`, until any other method is.
+   */
+  findMany({ contents: { entries } }: Database, bytes: Buffer, keys: KeysAndOffsets, found: Int32Array): number {
+    entries.findMany(bytes, keys, found);
+    for (let i = 0; i < keys.length; i++) {
+      const number = found[i] as number;
+      if (number === NO_ENTRY || !entries.isReady(number, FLAG.DEAD, this.now)) return i;
+    }
+    return keys.length;
+  }
+
+  /** GETBIT of an entry that `findMany` has found. */
+  getBitAt(database: Database, number: number, offset: number): Bit {
+    this.memoryHits++;
+    database.contents.entries.setLastUse(number, this.residency.now);
+    return this.#bit(database, number, offset);
+  }
+
+  /** SETBIT of an entry that `findMany` has found. */
+  setBitAt(database: Database, number: number, offset: number, bit: Bit): Bit {
+    this.memoryHits++;
+    database.contents.entries.setLastUse(number, this.residency.now);
+    return this.#setBit(database, number, offset, bit);
+  }
+
   /** BITFIELD: `count` bits of a value from bit `first` on, most significant first in a byte; 0 where the value has ended. For few. */
   getBits(entry: Entry, first: number, count: number): Buffer {
     const { database, number } = entry;
@@ -349,9 +376,13 @@ export class Keyspace {
 
   /** SETBIT: sets or clears one bit of a key that may exist, and returns the bit's old value. */
   setBit(database: Database, key: KeyBytes, offset: number, bit: Bit): Bit {
-    const { contents } = database;
     let number = this.#lookupBytes(database, key);
     if (number === NO_ENTRY) number = this.#create(database, keyString(key));
+    return this.#setBit(database, number, offset, bit);
+  }
+
+  #setBit(database: Database, number: number, offset: number, bit: Bit): Bit {
+    const { contents } = database;
     const before = this.#writeBit(database, number, offset, bit);
     const isLonger = lengthen(contents, number, offset);
     if (before !== bit || isLonger) {

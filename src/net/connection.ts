@@ -5,6 +5,7 @@
  * is read beyond READ_AHEAD_BYTES.
  */
 import type { Socket } from "node:net";
+import { runBits } from "../commands/bit-run.js";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";
 import { execute } from "../commands/execute.js";
@@ -133,11 +134,13 @@ export class Connection implements Peer, Sender {
     keyspace.tick();
     try {
       while (!this.#hasEnough()) {
-        const argv = this.#parser.next();
-        if (argv === undefined) break;
         const { authenticated } = client;
         const { changes } = keyspace;
-        execute(client, argv, this.#reply);
+        if (!runBits(client, this.#parser, this.#reply)) {
+          const argv = this.#parser.next();
+          if (argv === undefined) break;
+          execute(client, argv, this.#reply);
+        }
         if (keyspace.changes !== changes) {
           this.#hasWritten = true;
           if (saver.isBehind) client.pending ??= waitFor(saver.caughtUp());

@@ -94,6 +94,18 @@ export class Reply {
     this.#header(COLON, n);
   }
 
+  /** An integer of one digit: a bit, mostly. */
+  digit(n: number): void {
+    this.#reserve(HEADER_BYTES_MAX);
+    const scratch = this.#scratch;
+    const at = this.#size;
+    scratch[at] = COLON;
+    scratch[at + 1] = ZERO + n;
+    scratch[at + 2] = CR;
+    scratch[at + 3] = LF;
+    this.#size = at + 4;
+  }
+
   /** A bulk string; strings are taken as latin1. */
   bulk(v: string | Uint8Array): void {
     this.#header(DOLLAR, v.length);

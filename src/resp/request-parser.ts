@@ -15,6 +15,7 @@ import {
 import { ProtocolError } from "../errors.js";
 import { passingBuffer } from "../passing-buffer.js";
 import { Argv, decimal } from "./argv.js";
+import type { BitRequests } from "./bit-requests.js";
 import { splitInline } from "./inline.js";
 
 /** What one client may announce and make us hold. */
@@ -137,6 +138,28 @@ export class RequestParser {
     }
     this.#settle();
     return undefined;
+  }
+
+  /**
+   * Lets `requests` take up to `max` of the next requests, if they are of its kind and the last one was finished. They are views
+   * into `buffer`, and are not read before `skip` says so.
+   */
+  readBits(requests: BitRequests, max: number): void {
+    requests.length = 0;
+    if (this.#argumentsLeft === 0 && this.#failure === undefined) {
+      requests.read(this.#buffer, this.#position, this.#end, max);
+    }
+  }
+
+  /** What holds the bytes that have arrived. */
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  /** Goes on behind requests that somebody has read by himself: at `position` in `buffer`. */
+  skip(position: number): void {
+    this.#start = position;
+    this.#position = position;
   }
 
   /**

@@ -1,0 +1,76 @@
+/**
+ * Runs of GETBIT and SETBIT, which pipelines mostly are. Everything that `execute` does for each request is done for the run: nothing
+ * between two of them can change the answer. It takes only what needs no more than that; the first request that does, as one for a key
+ * that is not in memory, ends the run and goes the way of all others.
+ */
+import { RUN_REQUESTS_MAX } from "../config.js";
+import type { Bit } from "../keyspace/value.js";
+import { BitRequests, READ_BIT } from "../resp/bit-requests.js";
+import type { Reply } from "../resp/reply.js";
+import type { RequestParser } from "../resp/request-parser.js";
+import type { Client } from "./client.js";
+
+const requests = new BitRequests();
+const found = new Int32Array(RUN_REQUESTS_MAX);
+
+/** Runs the GETBIT and SETBIT requests that come next, or a transaction of them, and says whether there were any. */
+export function runBits(client: Client, parser: RequestParser, reply: Reply): boolean {
+  if (!isPlain(client)) return false;
+  parser.readBits(requests, client.bitRun);
+  const { length, isTransaction } = requests;
+  if (length === 0) return false;
+  const { keyspace, stats } = client.server;
+  keyspace.step();
+  const ready = keyspace.findMany(client.database, parser.buffer, requests, found);
+  // Where requests are read in vain, as those for new keys are, fewer are read the next time.
+  client.bitRun = ready === length ? RUN_REQUESTS_MAX : Math.max(ready >> 1, 1);
+  if (ready === 0 || (isTransaction && ready < length)) return false;
+  client.lastActiveMs = keyspace.now;
+  if (isTransaction) beginTransaction(reply, length);
+  const reads = run(client, ready, reply);
+  parser.skip(requests.ends[ready - 1] as number);
+  stats.keyspaceHits += reads;
+  if (reads > 0) stats.count("getbit", reads);
+  if (reads < ready) stats.count("setbit", ready - reads);
+  client.lastCommand = requests.bits[ready - 1] === READ_BIT ? "getbit" : "setbit";
+  if (isTransaction) {
+    stats.count("multi");
+    stats.count("exec");
+    client.lastCommand = "exec";
+  }
+  return true;
+}
+
+/** What MULTI, the commands that it queues, and EXEC reply before the commands are run. */
+function beginTransaction(reply: Reply, length: number): void {
+  reply.ok();
+  for (let i = 0; i < length; i++) reply.queued();
+  reply.array(length);
+}
+
+/** Runs the first `length` requests and returns how many of them are GETBIT. */
+function run({ database, server: { keyspace } }: Client, length: number, reply: Reply): number {
+  let reads = 0;
+  for (let i = 0; i < length; i++) {
+    const number = found[i] as number;
+    const offset = requests.offsets[i] as number;
+    const bit = requests.bits[i] as number;
+    if (bit === READ_BIT) {
+      reads++;
+      reply.digit(keyspace.getBitAt(database, number, offset));
+    } else reply.digit(keyspace.setBitAt(database, number, offset, bit as Bit));
+  }
+  return reads;
+}
+
+/** Whether nothing that `execute` looks at concerns the client: its commands are run, answered and not looked at. */
+function isPlain({ authenticated, replyMode, server, transaction, watchedKeys }: Client): boolean {
+  return (
+    authenticated &&
+    transaction === undefined &&
+    watchedKeys === 0 &&
+    replyMode === "on" &&
+    server.saver.failure === undefined &&
+    !server.debug
+  );
+}
