@@ -23,6 +23,7 @@ import {
   OFFSETS_WITH_RUNS_MIN,
   RUN_BYTES,
 } from "./portable-format.js";
+import type { ReadAhead } from "./read-ahead.js";
 
 /** What `add` and `remove` return when the set is as it was. */
 export const UNCHANGED = -1;
@@ -139,24 +140,24 @@ export class ContainerSets {
     return index < members && halves[start + index] === low;
   }
 
-  /** Reads of the head what `has` and `add` will. */
-  headAt(head: number, x: number): number {
+  /** Adds to `ahead` what `has` and `add` read of the head. */
+  readHeadAhead(head: number, x: number, ahead: ReadAhead): void {
     const words = this.#arena.wordsOf(head);
     const start = this.#arena.offsetOf(head) / WORD_BYTES;
-    const at = Math.min(start + HEAD_WORDS + (x >>> KEY_SHIFT) * CONTAINER_WORDS, words.length - 1);
-    return ((words[start] as number) + (words[at] as number)) & 1;
+    ahead.add(words, start);
+    ahead.add(words, Math.min(start + HEAD_WORDS + (x >>> KEY_SHIFT) * CONTAINER_WORDS, words.length - 1));
   }
 
-  /** Reads of the containers what `has` and `add` will. */
-  near(head: number, x: number): number {
+  /** The same of the container that the head names. */
+  readMembersAhead(head: number, x: number, ahead: ReadAhead): void {
     const words = this.#arena.wordsOf(head);
     const at = placeOf(words, this.#arena.offsetOf(head) / WORD_BYTES, x >>> KEY_SHIFT);
-    if (at < 0) return 0;
+    if (at < 0) return;
     const members = membersAt(words, at);
     const ref = words[at + 1] as number;
     const low = x & LOW_MASK;
-    const guess = members > ARRAY_MEMBERS_MAX ? low >>> 4 : (low * members) >>> KEY_SHIFT;
-    return (this.#arena.halvesOf(ref)[this.#arena.offsetOf(ref) / HALF_BYTES + guess] as number) & 1;
+    const word = members > ARRAY_MEMBERS_MAX ? low >>> 5 : (low * members) >>> (KEY_SHIFT + 1);
+    ahead.add(this.#arena.wordsOf(ref), this.#arena.offsetOf(ref) / WORD_BYTES + word);
   }
 
   /** Adds a member, and returns the ref of the head, which may be another one now; UNCHANGED where it was there. */

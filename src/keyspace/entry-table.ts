@@ -12,6 +12,7 @@ import { RUN_REQUESTS_MAX } from "../config.js";
 import type { Arena } from "./arena.js";
 import type { Bitmap } from "./bitmap.js";
 import { ContainerSets, UNCHANGED } from "./container-sets.js";
+import { ReadAhead } from "./read-ahead.js";
 import {
   portableSizeOfSmall,
   smallCountRange,
@@ -98,8 +99,8 @@ export interface KeysAndOffsets {
   readonly length: number;
 }
 
-const manyHashes = new Int32Array(RUN_REQUESTS_MAX);
-const manyRefs = new Uint32Array(RUN_REQUESTS_MAX);
+const hashes = new Int32Array(RUN_REQUESTS_MAX);
+const ahead = new ReadAhead();
 
 export class EntryTable {
   readonly #arena: Arena;
@@ -121,8 +122,6 @@ export class EntryTable {
   /** The first free number below `#capacity` plus one, 0 for none. */
   #free = 0;
   #reservedBytes = 0;
-  /** What `findMany` has read ahead, so that V8 does not leave the reading out. */
-  near = 0;
 
   /** `arena` holds the keys and the small values; `seed` is any 32 bits and should not be known to clients. */
   constructor(arena: Arena, seed: number) {
@@ -188,44 +187,45 @@ export class EntryTable {
   }
 
   /**
-   * Finds the entries of up to RUN_REQUESTS_MAX keys, as `find` does, and brings what will be read of their values near. Each step is made for all keys
-   * before the next one, so that the reads of memory that a step waits for are under way together; one after the other, a key among
-   * ten thousand waits for six of them.
+   * Finds the entries of up to RUN_REQUESTS_MAX keys, as `find` does, and reads ahead what will be read of their values. Each step is
+   * made for all keys before the next one: one after the other, a key among ten thousand waits for memory six times.
    */
   findMany(bytes: Uint8Array, { keyStarts, keyEnds, offsets, length }: KeysAndOffsets, found: Int32Array): void {
     for (let i = 0; i < length; i++) {
-      manyHashes[i] = hashOfBytes(bytes, keyStarts[i] as number, keyEnds[i] as number, this.#seed);
+      hashes[i] = hashOfBytes(bytes, keyStarts[i] as number, keyEnds[i] as number, this.#seed);
     }
-    for (let i = 0; i < length; i++) found[i] = this.#firstOfHash(manyHashes[i] as number);
-    for (let i = 0; i < length; i++) {
-      const e = found[i] as number;
-      manyRefs[i] = e === NO_ENTRY ? 0 : this.#word(e, KEY_REF);
-    }
-    let near = 0;
+    for (let i = 0; i < length; i++) found[i] = this.#firstOfHash(hashes[i] as number);
+    for (let i = 0; i < length; i++) if (found[i] !== NO_ENTRY) this.#readKeyAhead(found[i] as number);
+    ahead.read();
     for (let i = 0; i < length; i++) {
       const e = found[i] as number;
       if (e === NO_ENTRY) continue;
-      const ref = manyRefs[i] as number;
-      near += this.#arena.bytesOf(ref)[this.#arena.offsetOf(ref)] as number;
-      if (this.#byte(e, KIND) === VALUE.CONTAINERS)
-        near += this.#sets.headAt(this.#word(e, VALUE_REF), offsets[i] as number);
+      const start = keyStarts[i] as number;
+      const end = keyEnds[i] as number;
+      if (!this.#hasBytes(e, bytes, start, end)) found[i] = this.find(bytes, start, end);
+      else this.#readValueAhead(e, offsets[i] as number);
     }
+    ahead.read();
     for (let i = 0; i < length; i++) {
       const e = found[i] as number;
-      if (e === NO_ENTRY) continue;
-      if (!this.#hasBytes(e, bytes, keyStarts[i] as number, keyEnds[i] as number)) {
-        found[i] = this.find(bytes, keyStarts[i] as number, keyEnds[i] as number);
-      } else if (this.#byte(e, KIND) === VALUE.CONTAINERS) {
-        near += this.#sets.near(this.#word(e, VALUE_REF), offsets[i] as number);
-      } else if (this.#byte(e, KIND) === VALUE.SMALL) near += this.#nearSmall(e, offsets[i] as number);
+      if (e === NO_ENTRY || this.valueKind(e) !== VALUE.CONTAINERS) continue;
+      this.#sets.readMembersAhead(this.#word(e, VALUE_REF), offsets[i] as number, ahead);
     }
-    this.near = near;
+    ahead.read();
   }
 
-  /** Reads a SMALL value where `offset` may be. */
-  #nearSmall(e: number, offset: number): number {
-    const guess = smallGuess(this.count(e), offset, this.byteLength(e));
-    return guess < this.count(e) ? (this.smallWords(e)[this.smallStart(e) + guess] as number) & 1 : 0;
+  #readKeyAhead(e: number): void {
+    const ref = this.#word(e, KEY_REF);
+    ahead.add(this.#arena.wordsOf(ref), this.#arena.offsetOf(ref) / WORD_BYTES);
+  }
+
+  #readValueAhead(e: number, offset: number): void {
+    const kind = this.valueKind(e);
+    if (kind === VALUE.CONTAINERS) this.#sets.readHeadAhead(this.#word(e, VALUE_REF), offset, ahead);
+    if (kind !== VALUE.SMALL) return;
+    const count = this.count(e);
+    const guess = Math.min(smallGuess(count, offset, this.byteLength(e)), count - 1);
+    if (count > INLINE_MEMBERS) ahead.add(this.smallWords(e), this.smallStart(e) + guess);
   }
 
   /** The first entry whose key has this hash, or NO_ENTRY. */
