@@ -29,7 +29,7 @@ const REASONS = {
 /** What of a request the user may not do, undefined if all is allowed. */
 export function denialOf(user: User, command: Command, argv: Argv): Denial | undefined {
   if (!user.mayRun(command, argv)) return { what: "command", object: command.name };
-  const key = user.mayAccessAll ? undefined : deniedKey(user, command, argv);
+  const key = user.hasAllKeys ? undefined : deniedKey(user, command, argv);
   if (key !== undefined) return { what: "key", object: key };
   const channel = deniedChannel(user, command, argv);
   return channel === undefined ? undefined : { what: "channel", object: channel };

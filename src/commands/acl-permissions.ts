@@ -6,6 +6,7 @@ import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import { CATEGORIES, type Command, categoriesOf } from "./command.js";
 import type { CommandTable } from "./command-table.js";
+import { REDIS_COMMAND_NAMES } from "./redis-commands.js";
 
 export const UNKNOWN_COMMAND = new CommandError("Unknown command or category name in ACL");
 const FIRST_ARG_OF_SUBCOMMAND = new CommandError("Allowing first-arg of a subcommand is not supported");
@@ -71,11 +72,12 @@ export class CommandPermissions {
     this.#note(subject, allowed);
   }
 
-  #setCommand(name: string, allowed: boolean): void {
+  #setCommand(subject: string, allowed: boolean): void {
+    const name = subject.toLowerCase();
     const command = this.#table.named(name);
-    if (command === undefined) throw UNKNOWN_COMMAND;
-    this.#set(command, allowed);
-    this.#note(command.name, allowed);
+    if (command !== undefined) this.#set(command, allowed);
+    else if (!REDIS_COMMAND_NAMES.has(name)) throw UNKNOWN_COMMAND;
+    this.#note(name, allowed);
   }
 
   /** `+container|subcommand`, or `+command|first-argument` where the command has no subcommands. */
@@ -83,7 +85,7 @@ export class CommandPermissions {
     const bar = subject.lastIndexOf("|");
     const command = this.#table.named(subject.slice(0, bar));
     const part = subject.slice(bar + 1);
-    if (command === undefined) throw UNKNOWN_COMMAND;
+    if (command === undefined) return this.#setCommand(subject, true);
     if (command.name.includes("|")) throw FIRST_ARG_OF_SUBCOMMAND;
     if (part === "") throw EMPTY_SUBCOMMAND;
     if (command.subcommands !== undefined) return this.#setCommand(subject, true);

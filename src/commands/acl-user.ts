@@ -118,8 +118,7 @@ export class User {
     return this.#facts.commands.allows(command, argv);
   }
 
-  /** There is no key that the user may not use. */
-  get mayAccessAll(): boolean {
+  get hasAllKeys(): boolean {
     return this.#facts.allKeys;
   }
 
@@ -152,7 +151,7 @@ export class User {
     sign(this.#facts, rule);
   }
 
-  /** As the commands of ACL GETUSER show it. */
+  /** The words that ACL GETUSER shows as its flags. */
   get flags(): string[] {
     const { isOn, nopass, sanitize } = this.#facts;
     return [isOn ? "on" : "off", ...(nopass ? ["nopass"] : []), ...(sanitize === undefined ? [] : [sanitize])];

@@ -82,18 +82,19 @@ export class Users {
 
   /**
    * A `user` directive of a configuration file, given without its first word: `name [rule ...]`. Each user may be defined once, and
-   * nothing stays of what `default` was. Throws a CommandError, without a code, in Redis' words.
+   * nothing stays of what `default` was. Throws a CommandError, without a code, in Redis' words; they tell no rule, which may hold a
+   * password.
    */
   define(name: string, rules: readonly string[]): void {
+    const fail = (reason: string) => new CommandError(`Error in user declaration '${name}': ${reason}`);
+    if (hasSpace(name)) throw fail("Spaces not allowed in ACL usernames");
     if (this.#defined.has(name)) {
-      const reason = "Duplicate user found. A user can only be defined once in config files";
-      throw new CommandError(`Error in user declaration '${name}': ${reason}`);
+      throw fail("Duplicate user found. A user can only be defined once in config files");
     }
     try {
       this.set(name, name === DEFAULT_USER ? ["reset", ...rules] : rules);
     } catch (error) {
-      if (!(error instanceof RuleError)) throw error;
-      throw new CommandError(`Error in user declaration '${error.rule}': ${error.message}`, { cause: error });
+      throw error instanceof RuleError ? fail(error.message) : error;
     }
     this.#defined.add(name);
   }

@@ -8,13 +8,16 @@
  *   DIFF_SEED=...     the seed a failure printed
  */
 import { createHash } from "node:crypto";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { CATEGORIES } from "../../src/commands/command.js";
 import { COMMAND_TABLE } from "../../src/commands/table.js";
 import { replyValue, type Value } from "../support/ask.js";
 import { ConnectionClosed, RawClient } from "../support/raw-client.js";
-import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
+import { RedisServer, redisMissing, sayRedisMissing } from "../support/redis-server.js";
 import { startOurs } from "./ours.js";
 import { startRedis } from "./redis.js";
 import type { Target } from "./runner.js";
@@ -388,6 +391,7 @@ const SHARED = [
   ..."get set getbit setbit bitop bitcount bitfield mset del rename copy ping select config client command object".split(
     " ",
   ),
+  ..."hget zadd cluster cluster|slots client|pause config|rewrite xinfo|help sort_ro".split(" "),
   ..."config|get config|set client|id client|list command|count object|encoding object|help GET Config|Get".split(" "),
 ];
 const commandRule = fc
@@ -475,6 +479,49 @@ describe.skipIf(redisMissing !== undefined)("users here and in redis-server", ()
     const [our, their] = await both(...argv);
     expect([argv.join(" "), our]).toEqual([argv.join(" "), their]);
   };
+
+  test("a file of users that one has written the other reads", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "bitmapist-acl-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const [ourFile, theirFile] = [join(folder, "ours.acl"), join(folder, "theirs.acl")];
+    for (const file of [ourFile, theirFile]) writeFileSync(file, "");
+    const pair = await Promise.all([
+      startOurs({ aclfile: ourFile }),
+      RedisServer.start(START_MS, ["--aclfile", theirFile]),
+    ]);
+    const [our, their] = pair.map((target) => new Stage(target)) as [Stage, Stage];
+    const made = [
+      "a> ACL SETUSER bob on >pw >other ~a* %R~r %W~w* &c* +@read -@dangerous +config|get -get +select|0",
+      "a> ACL SETUSER eve nopass sanitize-payload allkeys allchannels +@all -@write -@admin -mset",
+      "a> ACL SETUSER \xe9 on skip-sanitize-payload +set +get",
+      "a> ACL SETUSER default -debug >pw",
+      "a> ACL SAVE",
+    ];
+    const asked = [
+      "a> ACL LOAD",
+      "a> ACL LIST",
+      ...[
+        "get a",
+        "set a 1",
+        "select 0",
+        "select 1",
+        "config get x",
+        "mset a 1",
+        "bitcount r",
+        "bitcount w",
+        "debug x",
+      ].flatMap((request) => ["bob", "eve", "\xe9", "default"].map((name) => `a> ACL DRYRUN ${name} ${request}`)),
+    ];
+    expect(await our.play(made)).toEqual(await their.play(made));
+    const expected = (await their.play(asked)).map(withoutRules);
+    copyFileSync(ourFile, `${ourFile}.kept`);
+    copyFileSync(theirFile, ourFile);
+    expect((await our.play(asked)).map(withoutRules)).toEqual(expected);
+    copyFileSync(`${ourFile}.kept`, theirFile);
+    expect((await their.play(asked)).map(withoutRules)).toEqual(expected);
+    for (const stage of [our, their]) stage.close();
+    await Promise.all(pair.map((target) => target.stop()));
+  });
 
   test("random rules", { timeout: TIMEOUT_MS }, async () => {
     const run = async (calls: readonly string[][], requests: readonly string[][]): Promise<void> => {

@@ -3,6 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { denialOf } from "../../../src/commands/acl-check.js";
+import { type Command, LOOK_AT_KEYS } from "../../../src/commands/command.js";
 import { ACL_LOG_TEXT_BYTES_MAX } from "../../../src/config.js";
 import { Argv } from "../../../src/resp/argv.js";
 import { replyValue, type Value } from "../../support/ask.js";
@@ -83,6 +85,13 @@ test("a command that was queued is looked at again when EXEC comes to it, also w
   expect(replyValue(operator.say("ACL LOG"))).toMatchObject([{ 1: 1, 3: "command", 5: "multi", 7: "get", 9: "bob" }]);
 });
 
+test("a rule of a command that is not here allows and forbids nothing", () => {
+  const { operator, bob } = withBob("~* &* +@all");
+  operator.say("ACL SETUSER bob -hget -cluster");
+  expect(bob.client.isUnrestricted).toBe(true);
+  expect(operator.say("ACL DRYRUN bob hget k f")).toBe("-ERR Command 'hget' not found\r\n");
+});
+
 describe("users that go", () => {
   test("take their connections with them, one's own after the reply", () => {
     const { server, operator, bob } = withBob("~* +@all");
@@ -113,6 +122,7 @@ describe("rules of commands are shown as they were given", () => {
     ["+config -config|set", "-@all +config -config|set"],
     ["+select|0 +SELECT|1 +select|0", "-@all +select|0 +select|1"],
     ["+select|0 -select", "-@all -select"],
+    ["+hget -Cluster|SLOTS +client|pause -hget", "-@all -cluster|slots +client|pause -hget"],
     ["+get allcommands", "+@all"],
     ["+@READ +GET", "-@all +@read +get"],
   ])("%s", (rules, shown) => {
@@ -176,7 +186,10 @@ describe("a user directive of a configuration file", () => {
     expect(() => users.define("bob", ["on"])).toThrow(
       "Error in user declaration 'bob': Duplicate user found. A user can only be defined once in config files",
     );
-    expect(() => users.define("eve", ["on", "nonsense"])).toThrow("Error in user declaration 'nonsense': Syntax error");
+    expect(() => users.define("eve", ["on", "nonsense"])).toThrow("Error in user declaration 'eve': Syntax error");
+    expect(() => users.define("e v", [])).toThrow(
+      "Error in user declaration 'e v': Spaces not allowed in ACL usernames",
+    );
     expect(users.get("eve")).toBe(undefined);
   });
 });
@@ -312,6 +325,21 @@ test("a channel is for those who have a pattern that matches it, a pattern for t
   expect(bob.mayUseChannel("exact", false)).toBe(true);
   expect(bob.mayUseChannel("exact", true)).toBe(false);
   expect(server.users.default.mayUseChannel("*", true)).toBe(true);
+});
+
+test("a command's channels are checked as its keys are, and what a key spec calls no key is none", () => {
+  const { server } = withBob("&a* ~k");
+  const bob = server.users.get("bob")!;
+  const row: Command = { ...server.commands.named("auth")!, name: "shout" };
+  const object = (changes: Partial<Command>, ...argv: string[]) =>
+    denialOf(bob, { ...row, ...changes }, Argv.of("shout", ...argv))?.object;
+  const all = { first: 1, last: -1 };
+  expect(object({ channels: all }, "a1", "a2")).toBe(undefined);
+  expect(object({ channels: all }, "a1", "b1")).toBe("b1");
+  expect(object({ channels: { first: 1, last: 1 } }, "a1", "b1")).toBe(undefined);
+  expect(object({ channels: { ...all, arePatterns: true } }, "a*", "a1")).toBe("a1");
+  expect(object({ keys: [LOOK_AT_KEYS] }, "k", "a1")).toBe("a1");
+  expect(object({ keys: [{ first: 1, last: 0, step: 1, flags: ["not_key"] }] }, "a1")).toBe(undefined);
 });
 
 test("a password is right when one of several is, and wrong for a user that is off", () => {
