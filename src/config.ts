@@ -25,6 +25,21 @@ export const INLINE_BYTES_MAX = 64 * KIB;
 /** Most arguments of one request. */
 export const ARGUMENTS_MAX = 1024 * 1024;
 
+/** `acllog-max-len`: entries of ACL LOG (Redis' default), and how many it shows when not told. */
+export const ACL_LOG_ENTRIES = 128;
+export const ACL_LOG_REPLY_ENTRIES = 10;
+
+/** An entry that is as one of the last few was, so many milliseconds ago at most, is counted with it (Redis' figures). */
+export const ACL_LOG_MERGE_ENTRIES = 10;
+export const ACL_LOG_MERGE_MS = 60_000;
+
+/** Bytes that an entry keeps of a key, a channel or a user's name: Redis keeps them all. */
+export const ACL_LOG_TEXT_BYTES_MAX = 4 * KIB;
+
+/** Bits of ACL GENPASS' passwords: how many without an argument, and at most (Redis' figures). */
+export const GENPASS_BITS = 256;
+export const GENPASS_BITS_MAX = 4096;
+
 /** Limits before a client is authenticated, while a password is set (Redis' figures). */
 export const UNAUTHENTICATED_ARGUMENTS_MAX = 10;
 export const UNAUTHENTICATED_BULK_BYTES_MAX = 16 * KIB;
@@ -268,6 +283,8 @@ export interface ServerOptions {
   writeBuffer: number;
   /** `requirepass`: password of the default user; the empty string means none. */
   requirepass: string;
+  /** `aclfile`: file of users, which is read at the start; undefined means that users are kept nowhere. */
+  aclfile: string | undefined;
   loglevel: LogLevel;
   /** Log every command. */
   debug: boolean;
@@ -283,6 +300,7 @@ export const DEFAULT_OPTIONS: ServerOptions = {
   maxmemory: 0,
   writeBuffer: 256 * MIB,
   requirepass: "",
+  aclfile: undefined,
   loglevel: "notice",
   debug: false,
   enableDebugCommand: "no",

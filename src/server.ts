@@ -4,11 +4,14 @@
  */
 import { randomBytes } from "node:crypto";
 import { type Clock, type Random, systemClock } from "./clock.js";
+import { readUsers } from "./commands/acl-file.js";
+import { AclLog } from "./commands/acl-log.js";
+import { Users } from "./commands/acl-users.js";
 import type { Client } from "./commands/client.js";
 import { type ServerContext, type Settings, Stats } from "./commands/context.js";
 import { COMMAND_TABLE } from "./commands/table.js";
 import { type AppendFsync, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers, type ServerOptions } from "./config.js";
-import { reasonOf } from "./errors.js";
+import { CommandError, reasonOf, StartError } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
 import { Saver } from "./keyspace/saver.js";
 import type { Log } from "./log.js";
@@ -31,6 +34,9 @@ export class Server implements ServerContext {
   readonly pid = process.pid;
   readonly commands = COMMAND_TABLE;
   readonly clients = new Map<number, Client>();
+  readonly users = new Users(this.commands, this.clients);
+  readonly aclLog = new AclLog();
+  readonly aclfile: string | undefined;
   readonly stats = new Stats();
   readonly startedMs: number;
   readonly host: string | undefined;
@@ -85,8 +91,10 @@ export class Server implements ServerContext {
     this.db = options.db;
     this.debug = options.debug;
     this.enableDebugCommand = options.enableDebugCommand;
-    const requirepass = Buffer.from(options.requirepass, "utf8").toString("latin1");
-    this.settings = { appendfsync: options.appendfsync, requirepass };
+    this.aclfile = options.aclfile;
+    this.settings = { appendfsync: options.appendfsync };
+    this.users.requirepass = Buffer.from(options.requirepass, "utf8").toString("latin1");
+    if (options.aclfile !== undefined) this.#loadUsers(options.aclfile);
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -105,6 +113,15 @@ export class Server implements ServerContext {
     this.saver = new Saver(this.keyspace, this.storage, clock, options.writeBuffer);
     this.startedMs = this.keyspace.now;
     this.#listener = new Listener(this);
+  }
+
+  /** The file has the last word on `default` too: as in Redis, `requirepass` counts for nothing beside it. */
+  #loadUsers(aclfile: string): void {
+    try {
+      this.users.replace(readUsers(aclfile, this.users));
+    } catch (error) {
+      throw error instanceof CommandError ? new StartError(error.message, { cause: error }) : error;
+    }
   }
 
   nextClientId(): number {

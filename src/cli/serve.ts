@@ -47,6 +47,7 @@ interface ServeFlags {
   maxmemory: number;
   writeBuffer: number;
   requirepass: string;
+  aclfile: string;
   debug?: true;
   enableDebugCommand: DebugUsers;
   loglevel: LogLevel;
@@ -86,6 +87,9 @@ export function addServeCommand(program: Command): void {
     )
     .addOption(
       new Option("--requirepass <password>", "password clients must AUTH with").default(defaults.requirepass, "none"),
+    )
+    .addOption(
+      new Option("--aclfile <file>", "users and what they may do; must be there, may be empty").default("", "none"),
     )
     .option("--debug", "log every command")
     .addOption(
@@ -131,6 +135,7 @@ function toServerOptions(flags: ServeFlags, fail: (message: string) => never): S
     maxmemory: flags.maxmemory,
     writeBuffer: flags.writeBuffer,
     requirepass: flags.requirepass,
+    aclfile: flags.aclfile === "" ? undefined : flags.aclfile,
     // Commands are logged as notices, which --debug asks to see whatever the level.
     loglevel: flags.debug && flags.loglevel === "warning" ? "notice" : flags.loglevel,
     debug: flags.debug ?? DEFAULT_OPTIONS.debug,
@@ -147,7 +152,10 @@ async function serve(options: ServerOptions, log: Log): Promise<number> {
     // Loaded only now: the native packages take their time, and a SIGUSR1 meanwhile must find its listener.
     const { Server } = await import("../server.js");
     const server = await Server.start(options, log);
-    if (isAllInterfaces(options.host) && options.requirepass === "") {
+    if (options.aclfile !== undefined && options.requirepass !== "") {
+      log.warning("--requirepass has no effect beside --aclfile: the file says what the default user's password is");
+    }
+    if (isAllInterfaces(options.host) && server.users.isOpen) {
       log.warning(
         "listening on all interfaces without a password: anyone who reaches this port can read and delete the data",
       );

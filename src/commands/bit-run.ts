@@ -64,9 +64,9 @@ function run({ database, server: { keyspace } }: Client, length: number, reply: 
 }
 
 /** Whether nothing that `execute` looks at concerns the client: its commands are run, answered and not looked at. */
-function isPlain({ authenticated, replyMode, server, transaction, watchedKeys }: Client): boolean {
+function isPlain({ isUnrestricted, replyMode, server, transaction, watchedKeys }: Client): boolean {
   return (
-    authenticated &&
+    isUnrestricted &&
     transaction === undefined &&
     watchedKeys === 0 &&
     replyMode === "on" &&

@@ -74,6 +74,16 @@ function parse(argv: Argv): Operation[] {
   return operations;
 }
 
+/** What a request does with its key. Like Redis it takes what it can't read for a change. */
+function bitfieldKeyFlags(argv: Argv): readonly string[] {
+  for (let i = 2; i < argv.length; ) {
+    const words = argv.is(i, "GET") ? OPERATION_WORDS.GET : argv.is(i, "OVERFLOW") ? OVERFLOW_WORDS : Number.NaN;
+    if (!(i + words <= argv.length)) return ["RW", "access", "update"];
+    i += words;
+  }
+  return ["RO", "access"];
+}
+
 function overflowArg(argv: Argv, i: number): Overflow {
   const overflow = OVERFLOWS.find((word) => argv.is(i, word));
   if (overflow === undefined) throw BAD_OVERFLOW;
@@ -162,6 +172,7 @@ export const BITFIELD_COMMANDS: readonly Command[] = [
         notes: "This command allows both access and modification of the key",
       },
     ],
+    keyFlagsOf: bitfieldKeyFlags,
     group: "bitmap",
     since: "3.2.0",
     complexity: "O(B) in the bits of all fields",

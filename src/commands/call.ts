@@ -16,7 +16,6 @@ export function call(command: Command, client: Client, argv: Argv, reply: Reply)
   const { stats, log, debug } = client.server;
   const mark = reply.mark();
   stats.count(command.name);
-  client.lastCommand = command.name;
   if (debug) log.notice(`client ${client.id}: ${describe(argv)}`);
   try {
     command.handler(client, argv, reply);
@@ -43,9 +42,12 @@ export function replyError(client: Client, reply: Reply, message: string): void 
 const DESCRIBED_ARGUMENTS_MAX = 16;
 const DESCRIBED_BYTES_MAX = 64;
 
+/** Commands that may have a password among their arguments. */
+const WITH_PASSWORDS = ["ACL", "AUTH", "CONFIG", "HELLO"];
+
 /** A request for the log: its first arguments, their first bytes; passwords are not shown. */
 function describe(argv: Argv): string {
-  if (argv.is(0, "AUTH") || argv.is(0, "HELLO")) return `${argv.string(0)} (redacted)`;
+  if (WITH_PASSWORDS.some((name) => argv.is(0, name))) return `${argv.string(0)} (redacted)`;
   const shown: string[] = [];
   for (let i = 0; i < Math.min(argv.length, DESCRIBED_ARGUMENTS_MAX); i++) {
     shown.push(JSON.stringify(argv.bytes(i).subarray(0, DESCRIBED_BYTES_MAX).toString("latin1")));

@@ -72,7 +72,7 @@ function noEvict(client: Client, argv: Argv, reply: Reply): void {
 
 /** CLIENT INFO */
 function info(client: Client, _argv: Argv, reply: Reply): void {
-  reply.verbatim(`${describe(client)}\n`);
+  reply.verbatim(`${describeClient(client)}\n`);
 }
 
 /** CLIENT LIST [TYPE type | ID id [id ...]] */
@@ -85,11 +85,11 @@ function list(client: Client, argv: Argv, reply: Reply): void {
     for (let i = 3; i < argv.length; i++) ids.push(idArg(argv, i, BAD_LISTED_ID));
     listed = ids.flatMap((wanted) => client.server.clients.get(wanted) ?? []);
   } else if (argv.length !== 2) throw SYNTAX_ERROR;
-  reply.verbatim(listed.map((each) => `${describe(each)}\n`).join(""));
+  reply.verbatim(listed.map((each) => `${describeClient(each)}\n`).join(""));
 }
 
 /** A client as CLIENT LIST shows it, with Redis 7.2's fields. Sizes that have no meaning here are 0. */
-function describe(client: Client): string {
+export function describeClient(client: Client): string {
   const { peer, server, transaction } = client;
   const seconds = (ms: number) => Math.max(Math.floor((server.keyspace.now - ms) / 1000), 0);
   const flags =
@@ -120,7 +120,7 @@ function describe(client: Client): string {
     "tot-mem": peer.queryBufferBytes + peer.replyBytes,
     events: "r",
     cmd: client.lastCommand,
-    user: "default",
+    user: client.user.name,
     redir: -1,
     resp: client.protocol,
     "lib-name": client.libName,

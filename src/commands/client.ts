@@ -3,6 +3,7 @@ import type { Database } from "../keyspace/database.js";
 import type { Watcher } from "../keyspace/watches.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
+import type { User } from "./acl-user.js";
 import type { Command } from "./command.js";
 import type { ServerContext } from "./context.js";
 
@@ -51,12 +52,19 @@ export class Client implements Watcher {
   name = "";
   libName = "";
   libVersion = "";
-  authenticated: boolean;
+  /** Whose permissions it has; `default` until it logs in as another. */
+  user: User;
+  /** It has logged in, or `default` was open when it came. */
+  authenticated = false;
+  /** It must log in before anything else. */
+  mustAuthenticate = true;
+  /** Nothing of what it sends needs to be looked at: it has been let in as a user who may do everything. */
+  isUnrestricted = false;
   noEvict = false;
   /** CLIENT REPLY: `skip-next` is said by SKIP and becomes `skip` for the command after it. */
   replyMode: "on" | "off" | "skip-next" | "skip" = "on";
   transaction: Transaction | undefined;
-  /** Name of the command that ran last. */
+  /** Name of the command that was asked for last, whether or not it ran. */
   lastCommand = "NULL";
   pending: Pending | undefined;
   /** GETBIT and SETBIT requests that are worth reading at a time (see bit-run). */
@@ -73,7 +81,28 @@ export class Client implements Watcher {
     this.createdMs = server.keyspace.now;
     this.lastActiveMs = this.createdMs;
     this.database = server.keyspace.databases[0] as Database;
-    this.authenticated = server.settings.requirepass === "";
+    this.user = server.users.default;
+    this.logout();
+  }
+
+  /** The client has said who it is. */
+  login(user: User): void {
+    this.user = user;
+    this.authenticated = true;
+    this.refreshAccess();
+  }
+
+  /** The client is who it was when it came. */
+  logout(): void {
+    this.user = this.server.users.default;
+    this.authenticated = this.server.users.isOpen;
+    this.refreshAccess();
+  }
+
+  /** Users have changed, or the client's user: works out anew what every command asks. */
+  refreshAccess(): void {
+    this.mustAuthenticate = !this.authenticated && !this.server.users.isOpen;
+    this.isUnrestricted = !this.mustAuthenticate && this.user.isUnrestricted;
   }
 
   /** WATCH: from now on a change of the key makes EXEC refuse. */

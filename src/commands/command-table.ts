@@ -8,6 +8,8 @@ const SPELLINGS = 256;
 export class CommandTable {
   /** The commands in the order of their names, subcommands inside them. */
   readonly rows: readonly Command[];
+  /** The same with their subcommands. */
+  readonly all: readonly Command[];
   /** By name in lower and in upper case, which is how clients write them; other spellings take a slower way. */
   readonly #byName = new Map<string, Command>();
   /** Names as requests spelled them last and their rows, by `Argv.spelling`: a third of the time that a string and its look-up take. */
@@ -18,7 +20,8 @@ export class CommandTable {
   constructor(rows: readonly Command[], hidden: readonly Command[] = []) {
     this.rows = [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
     this.#hidden = new Map(hidden.map((row) => [row.name, row]));
-    for (const row of rows.flatMap((command) => [command, ...(command.subcommands ?? [])])) {
+    this.all = this.rows.flatMap((command) => [command, ...(command.subcommands ?? [])]);
+    for (const row of this.all) {
       this.#byName.set(row.name, row);
       this.#byName.set(row.name.toUpperCase(), row);
     }

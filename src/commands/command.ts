@@ -22,19 +22,29 @@ export const FLAGS = [
 ] as const;
 export type Flag = (typeof FLAGS)[number];
 
-/** Redis' ACL categories, in the order in which COMMAND INFO gives them. */
+/** Redis' ACL categories, in the order in which COMMAND INFO gives them: also those of which there is no command here. */
 export const CATEGORIES = [
   "keyspace",
   "read",
   "write",
+  "set",
+  "sortedset",
+  "list",
+  "hash",
   "string",
   "bitmap",
+  "hyperloglog",
+  "geo",
+  "stream",
+  "pubsub",
   "admin",
   "fast",
   "slow",
+  "blocking",
   "dangerous",
   "connection",
   "transaction",
+  "scripting",
 ] as const;
 export type Category = (typeof CATEGORIES)[number];
 
@@ -60,6 +70,19 @@ export interface CountedKeys {
   notes?: string;
 }
 
+/** Arguments that are channels, or patterns of them: from `first` to `last`, which counts from the end when it is negative. */
+export interface ChannelRange {
+  first: number;
+  last: number;
+  arePatterns?: boolean;
+}
+
+/** A key of a request: where it stands, and the flags of its key spec. */
+export interface KeyUse {
+  position: number;
+  flags: readonly string[];
+}
+
 /**
  * Does a command: reads `argv`, looks up, changes, writes one reply. Synchronous, which makes each command atomic.
  * Throws CommandError before it has changed anything when the client asked for what can't be done.
@@ -77,6 +100,10 @@ interface CommandFacts {
   keys?: readonly KeySpec[];
   /** Finds the positions of the keys where they are not in ranges (`movablekeys`). Throws what the command itself would. */
   keysOf?: (argv: Argv) => number[];
+  /** What a request does with its keys where that depends on it (`variable_flags`): the flags for this one. */
+  keyFlagsOf?: (argv: Argv) => readonly string[];
+  /** Channels that the user must be allowed to use (ACL). */
+  channels?: ChannelRange;
   tips?: readonly string[];
   group: Group;
   /** Redis' version that had it first. */
@@ -109,13 +136,23 @@ export function categoriesOf(command: Command): Category[] {
 
 /** Positions in `argv` of a command's keys, in the order of its key specs. */
 export function keyPositions(command: Command, argv: Argv): number[] {
-  if (command.keysOf !== undefined) return command.keysOf(argv);
-  const positions: number[] = [];
-  for (const { first, last, step } of rangesOf(command)) {
-    const end = last < 0 ? argv.length + last : first + last;
-    for (let i = first; i <= end && i < argv.length; i += step) positions.push(i);
+  return keyUses(command, argv).map(({ position }) => position);
+}
+
+/** The keys of a request, in the order of the command's key specs. Throws what the command itself would where they can't be told. */
+export function keyUses(command: Command, argv: Argv): KeyUse[] {
+  const ownFlags = command.keyFlagsOf?.(argv);
+  // Keys that are not in ranges are all used alike.
+  if (command.keysOf !== undefined) {
+    const flags = ownFlags ?? command.keys?.[0]?.flags ?? [];
+    return command.keysOf(argv).map((position) => ({ position, flags }));
   }
-  return positions;
+  const uses: KeyUse[] = [];
+  for (const { first, last, step, flags } of rangesOf(command)) {
+    const end = last < 0 ? argv.length + last : first + last;
+    for (let i = first; i <= end && i < argv.length; i += step) uses.push({ position: i, flags: ownFlags ?? flags });
+  }
+  return uses;
 }
 
 /** The key specs that are ranges. */

@@ -14,13 +14,16 @@ import { CommandError } from "../errors.js";
 import { compileGlob } from "../keyspace/glob.js";
 import { LOG_LEVELS } from "../log.js";
 import { parseMemorySize } from "../memory-size.js";
-import type { Argv } from "../resp/argv.js";
+import { type Argv, int64 } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
+import { PUBSUB_DEFAULTS } from "./acl-user.js";
 import { quotedArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
 import type { ServerContext } from "./context.js";
 import { helpHandler } from "./help.js";
+
+const INT64_MAX = 2n ** 63n - 1n;
 
 interface Parameter {
   get(server: ServerContext): string;
@@ -51,8 +54,34 @@ function memorySize(value: string): number {
   return bytes;
 }
 
+function naturalNumber(value: string): number {
+  const number = int64(value);
+  if (number === undefined) throw new CommandError("argument couldn't be parsed into an integer");
+  if (number < 0) throw new CommandError(`argument must be between 0 and ${INT64_MAX} inclusive`);
+  return Number(number);
+}
+
 const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
   Object.entries<Parameter>({
+    "acl-pubsub-default": {
+      get: (server) => server.users.pubsubDefault,
+      set: (server, value) => {
+        const chosen = choice(PUBSUB_DEFAULTS, value);
+        return () => {
+          server.users.pubsubDefault = chosen;
+        };
+      },
+    },
+    aclfile: { get: (server) => server.aclfile ?? "" },
+    "acllog-max-len": {
+      get: (server) => String(server.aclLog.entriesMax),
+      set: (server, value) => {
+        const entries = naturalNumber(value);
+        return () => {
+          server.aclLog.entriesMax = entries;
+        };
+      },
+    },
     appendfsync: {
       get: (server) => server.settings.appendfsync,
       set: (server, value) => {
@@ -91,9 +120,9 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
     port: { get: (server) => String(server.port) },
     "proto-max-bulk-len": single(BULK_BYTES_MAX),
     requirepass: {
-      get: (server) => server.settings.requirepass,
+      get: (server) => server.users.requirepass,
       set: (server, value) => () => {
-        server.settings.requirepass = value;
+        server.users.requirepass = value;
       },
     },
     save: single(""),

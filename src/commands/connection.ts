@@ -1,10 +1,10 @@
 /** PING, ECHO, QUIT, RESET, AUTH, HELLO: the connection itself. */
-import { createHash, timingSafeEqual } from "node:crypto";
 import { REDIS_VERSION } from "../config.js";
 import { CommandError } from "../errors.js";
 import type { Database } from "../keyspace/database.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
+import { DEFAULT_USER } from "./acl-users.js";
 import { integerArg, quotedArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import { checkName } from "./client-commands.js";
@@ -46,7 +46,7 @@ function reset(client: Client, _argv: Argv, reply: Reply): void {
   client.protocol = 2;
   client.replyMode = "on";
   client.noEvict = false;
-  client.authenticated = client.server.settings.requirepass === "";
+  client.logout();
   reply.protocol = 2;
   reply.simple("RESET");
 }
@@ -54,23 +54,18 @@ function reset(client: Client, _argv: Argv, reply: Reply): void {
 /** AUTH [username] password */
 function auth(client: Client, argv: Argv, reply: Reply): void {
   if (argv.length > 3) throw SYNTAX_ERROR;
-  if (argv.length === 2 && client.server.settings.requirepass === "") throw NO_PASSWORD;
-  const user = argv.length === 3 ? argv.string(1) : "default";
-  authenticate(client, user, argv.bytes(argv.length - 1));
+  if (argv.length === 2 && client.server.users.default.nopass) throw NO_PASSWORD;
+  const name = argv.length === 3 ? argv.string(1) : DEFAULT_USER;
+  authenticate(client, argv, name, argv.bytes(argv.length - 1));
   reply.ok();
 }
 
-/** There is one user, `default`. Without a password set, it takes any (as Redis' `nopass`). */
-function authenticate(client: Client, user: string, password: Uint8Array): void {
-  const { requirepass } = client.server.settings;
-  if (user !== "default" || (requirepass !== "" && !samePassword(password, requirepass))) throw WRONG_PASSWORD;
-  client.authenticated = true;
-}
-
-/** Compares in a time that tells nothing: digests are of one length, whatever the passwords are. */
-function samePassword(given: Uint8Array, expected: string): boolean {
-  const digest = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();
-  return timingSafeEqual(digest(given), digest(Buffer.from(expected, "latin1")));
+/** Logs the client in, or throws; ACL LOG tells of a failure, with the command that `argv` is of. */
+function authenticate(client: Client, argv: Argv, name: string, password: Uint8Array): void {
+  const user = client.server.users.get(name);
+  if (user?.takes(password) === true) return client.login(user);
+  client.server.aclLog.addFailedLogin(client, argv.string(0), name);
+  throw WRONG_PASSWORD;
 }
 
 /** HELLO [protover [AUTH username password] [SETNAME clientname]] */
@@ -82,7 +77,7 @@ function hello(client: Client, argv: Argv, reply: Reply): void {
   }
   for (let i = 2; i < argv.length; i++) {
     if (argv.is(i, "AUTH") && i + 2 < argv.length) {
-      authenticate(client, argv.string(i + 1), argv.bytes(i + 2));
+      authenticate(client, argv, argv.string(i + 1), argv.bytes(i + 2));
       i += 2;
     } else if (argv.is(i, "SETNAME") && i + 1 < argv.length) {
       client.name = checkName(argv.string(++i));
@@ -128,7 +123,6 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
     since: "1.0.0",
     complexity: "O(1)",
     summary: "Authenticates the connection.",
-    differs: "there is one user, default",
     handler: auth,
   },
   {

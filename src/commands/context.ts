@@ -4,14 +4,14 @@ import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
 import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
+import type { AclLog } from "./acl-log.js";
+import type { Users } from "./acl-users.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 
 /** Settings that CONFIG SET can change while the server runs. */
 export interface Settings {
   appendfsync: AppendFsync;
-  /** Its bytes as latin1, which is how arguments come. The empty string means no password. */
-  requirepass: string;
 }
 
 export interface CommandStats {
@@ -59,6 +59,10 @@ export interface ServerContext {
   readonly saver: Saver;
   readonly storage: Storage;
   readonly clients: Map<number, Client>;
+  readonly users: Users;
+  readonly aclLog: AclLog;
+  /** Where the users are kept; undefined means nowhere. */
+  readonly aclfile: string | undefined;
   readonly settings: Settings;
   readonly stats: Stats;
   readonly log: Log;

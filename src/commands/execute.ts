@@ -5,6 +5,7 @@
 import { QUERY_BUFFER_BYTES_MAX } from "../config.js";
 import type { Argv } from "../resp/argv.js";
 import type { Mark, Reply } from "../resp/reply.js";
+import { refuseByAcl } from "./acl-check.js";
 import { quotedArg } from "./args.js";
 import { call, replyError } from "./call.js";
 import type { Client } from "./client.js";
@@ -42,6 +43,7 @@ function run(client: Client, argv: Argv, reply: Reply): void {
   if (command?.isQuick === true) keyspace.step();
   else keyspace.tick();
   if (command === undefined) return reject(client, undefined, reply, unknownCommand(commands.container(argv), argv));
+  client.lastCommand = command.name;
   const refusal = refuse(client, command, argv);
   if (refusal !== undefined) return reject(client, command, reply, refusal);
   if (client.transaction !== undefined && !UNQUEUED.has(command.name)) {
@@ -67,13 +69,16 @@ function refuse(client: Client, command: Command, argv: Argv): string | undefine
   }
   const refusal = command.refuses?.(client);
   if (refusal !== undefined) return refusal;
-  if (!client.authenticated && !flags.includes("no_auth")) return "NOAUTH Authentication required.";
+  if (client.transaction !== undefined && flags.includes("no_multi")) {
+    return "ERR Command not allowed inside a transaction";
+  }
+  if (!client.isUnrestricted) {
+    const denial = refuseByAcl(client, command, argv);
+    if (denial !== undefined) return denial;
+  }
   const { failure } = client.server.saver;
   if (failure !== undefined && writes(client, command)) {
     return `MISCONF Errors writing to the database file: ${failure}`;
-  }
-  if (client.transaction !== undefined && flags.includes("no_multi")) {
-    return "ERR Command not allowed inside a transaction";
   }
   return undefined;
 }

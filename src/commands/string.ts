@@ -119,6 +119,12 @@ function set(client: Client, argv: Argv, reply: Reply): void {
   if (!options.get) reply.ok();
 }
 
+/** What a request does with its key. */
+function setKeyFlags(argv: Argv): readonly string[] {
+  for (let i = 3; i < argv.length; i++) if (argv.is(i, "GET")) return ["RW", "access", "update"];
+  return ["OW", "update"];
+}
+
 function setOptions(argv: Argv): SetOptions {
   const options: SetOptions = { get: false, keepTtl: false };
   for (let i = 3; i < argv.length; i++) {
@@ -306,6 +312,7 @@ export const STRING_COMMANDS: readonly Command[] = [
         notes: "RW and ACCESS due to the optional `GET` argument",
       },
     ],
+    keyFlagsOf: setKeyFlags,
     group: "string",
     since: "1.0.0",
     complexity: "O(N) in the value's length",

@@ -2,6 +2,7 @@
  * The command table: the only list of commands. Dispatch, COMMAND, INFO and the documentation read it.
  * A new command is a row in its family's file; a new family is a line here.
  */
+import { ACL_COMMANDS } from "./acl.js";
 import { BITFIELD_COMMANDS } from "./bitfield.js";
 import { BITMAP_COMMANDS } from "./bitmap.js";
 import { CLIENT_COMMANDS } from "./client-commands.js";
@@ -27,6 +28,7 @@ import { WAIT_COMMANDS } from "./wait.js";
 
 export const COMMAND_TABLE = new CommandTable(
   [
+    ...ACL_COMMANDS,
     ...BITFIELD_COMMANDS,
     ...BITMAP_COMMANDS,
     ...CLIENT_COMMANDS,

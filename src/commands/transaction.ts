@@ -2,7 +2,8 @@
 import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
-import { call } from "./call.js";
+import { refuseQueued } from "./acl-check.js";
+import { call, replyError } from "./call.js";
 import type { Client } from "./client.js";
 import { type Command, LOOK_AT_KEYS } from "./command.js";
 
@@ -32,7 +33,11 @@ function exec(client: Client, _argv: Argv, reply: Reply): void {
   }
   reply.array(transaction.queue.length);
   // The client is in its transaction until the end, and CLIENT INFO says so.
-  for (const { command, argv } of transaction.queue) call(command, client, argv, reply);
+  for (const { command, argv } of transaction.queue) {
+    const refusal = client.isUnrestricted ? undefined : refuseQueued(client, command, argv);
+    if (refusal === undefined) call(command, client, argv, reply);
+    else replyError(client, reply, refusal);
+  }
   client.discardTransaction();
 }
 

@@ -19,7 +19,17 @@ export type Matcher = (key: string) => boolean;
 export function compileGlob(pattern: string): Matcher {
   if (pattern === "*") return () => true;
   const tokens = tokenize(pattern);
-  return (key) => match(tokens, key);
+  // Most patterns are a text, or the beginning of one.
+  const isBeginning = tokens.length > 1 && tokens.at(-1) === ANY_RUN;
+  const text = textOf(isBeginning ? tokens.slice(0, -1) : tokens);
+  if (text === undefined) return (key) => match(tokens, key);
+  return isBeginning ? (key) => key.startsWith(text) : (key) => key === text;
+}
+
+/** The text that alone matches, undefined where there are wildcards. */
+function textOf(tokens: readonly Token[]): string | undefined {
+  const bytes = tokens.filter((token) => typeof token === "number");
+  return bytes.length === tokens.length ? bytes.map((byte) => String.fromCharCode(byte)).join("") : undefined;
 }
 
 function tokenize(pattern: string): Token[] {

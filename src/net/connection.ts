@@ -132,9 +132,11 @@ export class Connection implements Peer, Sender {
     const client = this.#client;
     const { keyspace, saver } = this.#server;
     keyspace.tick();
+    // Others may have changed the user meanwhile.
+    this.#parser.limits = limitsOf(client);
     try {
       while (!this.#hasEnough()) {
-        const { authenticated } = client;
+        const { mustAuthenticate } = client;
         const { changes } = keyspace;
         if (!runBits(client, this.#parser, this.#reply)) {
           const argv = this.#parser.next();
@@ -145,7 +147,7 @@ export class Connection implements Peer, Sender {
           this.#hasWritten = true;
           if (saver.isBehind) client.pending ??= waitFor(saver.caughtUp());
         }
-        if (client.authenticated !== authenticated) this.#parser.limits = limitsOf(client);
+        if (client.mustAuthenticate !== mustAuthenticate) this.#parser.limits = limitsOf(client);
         if (client.pending !== undefined) this.#await(client.pending);
         if (client.closing || client.pending !== undefined || this.#isEnded) break;
       }
@@ -254,7 +256,7 @@ function waitFor(until: Promise<void>): Pending {
 }
 
 function limitsOf(client: Client) {
-  return client.authenticated ? AUTHENTICATED_LIMITS : UNAUTHENTICATED_LIMITS;
+  return client.mustAuthenticate ? UNAUTHENTICATED_LIMITS : AUTHENTICATED_LIMITS;
 }
 
 /** `127.0.0.1:50312`, `[::1]:50312`; an IPv4 peer of a socket for both families is shown as IPv4, as Redis does. */

@@ -247,6 +247,10 @@ test("--debug logs each command on a line of its own, without the password", asy
   const client = await server.connect();
   await ask(client, "AUTH", "secret-word");
   await client.call("HELLO", "3", "AUTH", "default", "secret-word");
+  await client.call("AUTH", "default", "wrong-secret-word");
+  await ask(client, "ACL", "SETUSER", "bob", ">secret-word");
+  await client.call("ACL", "SETUSER", "bob", "nonsense", ">secret-word");
+  await ask(client, "CONFIG", "SET", "requirepass", "secret-word");
   await ask(client, "SET", "key-in-log", "line\r\nbreak");
   await ask(client, "GET", "key-in-log");
   await server.logged(/get.*key-in-log/i);

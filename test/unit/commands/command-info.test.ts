@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { keyPositions } from "../../../src/commands/command.js";
+import { REDIS_COMMAND_NAMES } from "../../../src/commands/redis-commands.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import { REDIS_VERSION } from "../../../src/config.js";
 import { Argv } from "../../../src/resp/argv.js";
@@ -75,6 +76,10 @@ function flat(rows: Map<string, Row>): Map<string, Row> {
 const ours = flat(OURS);
 const redis = flat(REDIS);
 const shared = [...ours.keys()].filter((name) => redis.has(name));
+
+test("rules of users may name every command of Redis'", () => {
+  expect([...REDIS_COMMAND_NAMES].sort()).toEqual([...redis.keys()].sort());
+});
 
 test("the fixture is of the Redis whose version we tell", () => {
   expect(REDIS.size).toBeGreaterThan(200);

@@ -67,7 +67,7 @@ describe("the number of arguments", () => {
 describe("without the password", () => {
   function locked() {
     const server = new TestServer();
-    server.settings.requirepass = "secret";
+    server.users.requirepass = "secret";
     return server.connect();
   }
 

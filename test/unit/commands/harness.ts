@@ -1,5 +1,7 @@
 /** A server without sockets and disk, on which commands run one by one: what execute() does, without the net around it. */
 import { ManualClock } from "../../../src/clock.js";
+import { AclLog } from "../../../src/commands/acl-log.js";
+import { Users } from "../../../src/commands/acl-users.js";
 import { Client, type Peer, type Pending } from "../../../src/commands/client.js";
 import { type ServerContext, type Settings, Stats } from "../../../src/commands/context.js";
 import { execute } from "../../../src/commands/execute.js";
@@ -40,7 +42,10 @@ export class TestServer implements ServerContext {
   readonly keyspace = new Keyspace(this.storage, this.clock, () => 0);
   readonly saver = new Saver(this.keyspace, this.storage, this.clock);
   readonly clients = new Map<number, Client>();
-  readonly settings: Settings = { appendfsync: "everysec", requirepass: "" };
+  readonly users = new Users(this.commands, this.clients);
+  readonly aclLog = new AclLog();
+  aclfile: string | undefined;
+  readonly settings: Settings = { appendfsync: "everysec" };
   readonly stats = new Stats();
   readonly logged: string[] = [];
   readonly log = new LineLog("debug", (line) => void this.logged.push(line));
