@@ -44,6 +44,14 @@ export const REPLY_PAUSE_BYTES = MIB;
 /** Bytes of unsent replies at which a client is closed: it was sent more than it reads. */
 export const REPLY_CLOSE_BYTES = 256 * MIB;
 
+/**
+ * Bytes of messages at which a client that does not read them is closed: at once, and when it stays so long above the lower bound
+ * (Redis' `client-output-buffer-limit pubsub 32mb 8mb 60`).
+ */
+export const PUSH_CLOSE_BYTES = 32 * MIB;
+export const PUSH_CLOSE_SOFT_BYTES = 8 * MIB;
+export const PUSH_CLOSE_SOFT_MS = 60_000;
+
 /** Bulk replies longer than this are produced in slices of this many bytes, as the client reads them. */
 export const REPLY_SLICE_BYTES = 64 * KIB;
 

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { type Clock, type Random, systemClock } from "./clock.js";
 import type { Client } from "./commands/client.js";
 import { type ServerContext, type Settings, Stats } from "./commands/context.js";
+import { PubSub } from "./commands/pubsub.js";
 import { COMMAND_TABLE } from "./commands/table.js";
 import { type AppendFsync, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers, type ServerOptions } from "./config.js";
 import { reasonOf } from "./errors.js";
@@ -31,6 +32,7 @@ export class Server implements ServerContext {
   readonly pid = process.pid;
   readonly commands = COMMAND_TABLE;
   readonly clients = new Map<number, Client>();
+  readonly pubsub = new PubSub();
   readonly stats = new Stats();
   readonly startedMs: number;
   readonly host: string | undefined;

@@ -2,7 +2,7 @@
 import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
-import { quotedArg, SYNTAX_ERROR } from "./args.js";
+import { integerArg, quotedArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
 import { helpHandler } from "./help.js";
@@ -11,6 +11,8 @@ const BAD_NAME = new CommandError("ERR Client names cannot contain spaces, newli
 const NO_SUCH_CLIENT = new CommandError("ERR No such client");
 const BAD_CLIENT_ID = new CommandError("ERR client-id should be greater than 0");
 const BAD_LISTED_ID = new CommandError("ERR Invalid client ID");
+const BAD_MAXAGE = new CommandError("ERR maxage is not an integer or out of range");
+const MAXAGE_NOT_POSITIVE = new CommandError("ERR maxage should be greater than 0");
 const CLIENT_TYPES = ["normal", "master", "replica", "slave", "pubsub"];
 
 /** A connection's name: printable ASCII without spaces (Redis' rule). Returns it, or throws. */
@@ -79,7 +81,8 @@ function info(client: Client, _argv: Argv, reply: Reply): void {
 function list(client: Client, argv: Argv, reply: Reply): void {
   let listed = [...client.server.clients.values()];
   if (argv.length === 4 && argv.is(2, "TYPE")) {
-    if (typeArg(argv, 3) !== "normal") listed = [];
+    const type = typeArg(argv, 3);
+    listed = listed.filter((each) => typeOf(each) === type);
   } else if (argv.length > 3 && argv.is(2, "ID")) {
     const ids: number[] = [];
     for (let i = 3; i < argv.length; i++) ids.push(idArg(argv, i, BAD_LISTED_ID));
@@ -88,25 +91,49 @@ function list(client: Client, argv: Argv, reply: Reply): void {
   reply.verbatim(listed.map((each) => `${describe(each)}\n`).join(""));
 }
 
+/** Of the types that CLIENT LIST and KILL know there are two here. */
+function typeOf({ subscriptions }: Client): string {
+  return subscriptions === undefined ? "normal" : "pubsub";
+}
+
+/** How long a client is connected, in whole seconds. */
+function ageOf(client: Client): number {
+  return secondsSince(client, client.createdMs);
+}
+
+function secondsSince({ server }: Client, ms: number): number {
+  return Math.max(Math.floor((server.keyspace.now - ms) / 1000), 0);
+}
+
+/** A client's letters in CLIENT LIST, in Redis' order. */
+function flagsOf(client: Client): string {
+  const letters = {
+    P: client.subscriptions !== undefined,
+    x: client.transaction !== undefined,
+    b: client.pending?.isBlocking === true,
+    c: client.closing,
+    e: client.noEvict,
+  };
+  const set = Object.entries(letters).flatMap(([letter, isSet]) => (isSet ? letter : []));
+  return set.join("") || "N";
+}
+
 /** A client as CLIENT LIST shows it, with Redis 7.2's fields. Sizes that have no meaning here are 0. */
 function describe(client: Client): string {
-  const { peer, server, transaction } = client;
-  const seconds = (ms: number) => Math.max(Math.floor((server.keyspace.now - ms) / 1000), 0);
-  const flags =
-    `${transaction === undefined ? "" : "x"}${client.noEvict ? "e" : ""}${client.closing ? "c" : ""}` || "N";
+  const { peer, subscriptions, transaction } = client;
   const fields = {
     id: client.id,
     addr: peer.address,
     laddr: peer.localAddress,
     fd: 0,
     name: client.name,
-    age: seconds(client.createdMs),
-    idle: seconds(client.lastActiveMs),
-    flags,
+    age: ageOf(client),
+    idle: secondsSince(client, client.lastActiveMs),
+    flags: flagsOf(client),
     db: client.database.number,
-    sub: 0,
-    psub: 0,
-    ssub: 0,
+    sub: subscriptions?.[""].size ?? 0,
+    psub: subscriptions?.p.size ?? 0,
+    ssub: subscriptions?.s.size ?? 0,
     multi: transaction === undefined ? -1 : transaction.queue.length,
     qbuf: peer.queryBufferBytes,
     "qbuf-free": 0,
@@ -134,7 +161,7 @@ function describe(client: Client): string {
 /** What a client must be like for CLIENT KILL. */
 type Filter = (candidate: Client) => boolean;
 
-/** CLIENT KILL addr | [ID id] [TYPE type] [USER name] [ADDR addr] [LADDR addr] [SKIPME yes | no] */
+/** CLIENT KILL addr | [ID id] [TYPE type] [USER name] [ADDR addr] [LADDR addr] [SKIPME yes | no] [MAXAGE seconds] (Redis 7.4's) */
 function kill(client: Client, argv: Argv, reply: Reply): void {
   const clients = [...client.server.clients.values()];
   if (argv.length === 3) {
@@ -144,31 +171,37 @@ function kill(client: Client, argv: Argv, reply: Reply): void {
     return reply.ok();
   }
   const { filters, skipMe } = killFilters(argv);
-  const found = clients.filter((each) => !(skipMe && each === client) && filters.every((filter) => filter(each)));
+  const isMeant = (each: Client) => filters.every((filter) => filter(each));
+  const found = clients.filter((each) => !(skipMe && each === client) && isMeant(each));
   for (const each of found) end(each, client);
   reply.integer(found.length);
 }
 
+/** A filter that is given again takes the place of the earlier one. */
 function killFilters(argv: Argv): { filters: Filter[]; skipMe: boolean } {
-  const filters: Filter[] = [];
+  const filters = new Map<string, Filter>();
   let skipMe = true;
   for (let i = 2; i < argv.length; i += 2) {
     if (i + 1 >= argv.length) throw SYNTAX_ERROR;
     const value = argv.string(i + 1);
     if (argv.is(i, "ID")) {
       const wanted = idArg(argv, i + 1, BAD_CLIENT_ID);
-      filters.push((each) => each.id === wanted);
+      filters.set("id", (each) => each.id === wanted);
     } else if (argv.is(i, "TYPE")) {
       const type = typeArg(argv, i + 1);
-      filters.push(() => type === "normal");
-    } else if (argv.is(i, "ADDR")) filters.push((each) => each.peer.address === value);
-    else if (argv.is(i, "LADDR")) filters.push((each) => each.peer.localAddress === value);
+      filters.set("type", (each) => typeOf(each) === type);
+    } else if (argv.is(i, "MAXAGE")) {
+      const seconds = integerArg(argv, i + 1, BAD_MAXAGE);
+      if (seconds <= 0) throw MAXAGE_NOT_POSITIVE;
+      filters.set("maxage", (each) => ageOf(each) >= seconds);
+    } else if (argv.is(i, "ADDR")) filters.set("addr", (each) => each.peer.address === value);
+    else if (argv.is(i, "LADDR")) filters.set("laddr", (each) => each.peer.localAddress === value);
     else if (argv.is(i, "USER")) {
       if (value !== "default") throw new CommandError(`ERR No such user '${value}'`);
     } else if (argv.is(i, "SKIPME") && (argv.is(i + 1, "YES") || argv.is(i + 1, "NO"))) skipMe = argv.is(i + 1, "YES");
     else throw SYNTAX_ERROR;
   }
-  return { filters, skipMe };
+  return { filters: [...filters.values()], skipMe };
 }
 
 /** Ends a connection: one's own after its reply, another's at once. */

@@ -5,6 +5,7 @@ import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import type { Command } from "./command.js";
 import type { ServerContext } from "./context.js";
+import type { Subscriptions } from "./pubsub.js";
 
 /** What a command can see and do of the connection behind a client. */
 export interface Peer {
@@ -14,6 +15,8 @@ export interface Peer {
   /** Bytes received and not run yet, and bytes of replies not sent yet. */
   readonly queryBufferBytes: number;
   readonly replyBytes: number;
+  /** Sends bytes that are no reply, behind what has been replied so far. They must not be changed any more. */
+  push(bytes: Uint8Array): void;
   /** Ends the connection now, without waiting for replies to be read. */
   destroy(): void;
 }
@@ -59,6 +62,10 @@ export class Client implements Watcher {
   /** Name of the command that ran last. */
   lastCommand = "NULL";
   pending: Pending | undefined;
+  /** What it has subscribed to; undefined where that is nothing. */
+  subscriptions: Subscriptions | undefined;
+  /** What was pushed to a client whose replies are switched off, while its own command runs. */
+  heldPushes: Uint8Array[] | undefined;
   /** The connection ends as soon as the replies so far are sent. */
   closing = false;
   readonly #watched: { database: number; key: string }[] = [];
@@ -106,6 +113,12 @@ export class Client implements Watcher {
     return this.#watched.length;
   }
 
+  /** Sends a message, which CLIENT REPLY does not hold back. */
+  push(message: Uint8Array): void {
+    if (this.heldPushes === undefined) this.peer.push(message);
+    else this.heldPushes.push(message);
+  }
+
   /** DISCARD, and what every end of a transaction does. */
   discardTransaction(): void {
     this.transaction = undefined;
@@ -116,6 +129,7 @@ export class Client implements Watcher {
   leave(): void {
     this.pending?.cancel?.();
     this.discardTransaction();
+    this.server.pubsub.leave(this);
     this.server.clients.delete(this.id);
   }
 }

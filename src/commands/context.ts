@@ -6,6 +6,7 @@ import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
+import type { PubSub } from "./pubsub.js";
 
 /** Settings that CONFIG SET can change while the server runs. */
 export interface Settings {
@@ -59,6 +60,7 @@ export interface ServerContext {
   readonly saver: Saver;
   readonly storage: Storage;
   readonly clients: Map<number, Client>;
+  readonly pubsub: PubSub;
   readonly settings: Settings;
   readonly stats: Stats;
   readonly log: Log;

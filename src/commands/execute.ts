@@ -16,6 +16,12 @@ const QUOTED_BYTES_MAX = 128;
 /** Commands that a transaction does not queue but runs at once. */
 const UNQUEUED = new Set(["exec", "discard", "multi", "watch", "quit", "reset"]);
 
+/** All that a client may do in RESP2 while it has subscriptions: it could not tell other replies from messages. */
+const OF_SUBSCRIBERS = new Set([
+  ...["subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"],
+  ...["ping", "quit", "reset"],
+]);
+
 /** Runs one request of a client, or queues it, and writes its reply. */
 export function execute(client: Client, argv: Argv, reply: Reply): void {
   client.lastActiveMs = client.server.keyspace.now;
@@ -23,8 +29,12 @@ export function execute(client: Client, argv: Argv, reply: Reply): void {
   if (client.replyMode === "on") return run(client, argv, reply);
   if (client.replyMode === "skip-next") client.replyMode = "skip";
   const mark = reply.mark();
+  const pushes: Uint8Array[] = [];
+  client.heldPushes = pushes;
   run(client, argv, reply);
+  client.heldPushes = undefined;
   silence(client, reply, mark);
+  for (const message of pushes) client.push(message);
 }
 
 /** CLIENT REPLY OFF and SKIP: takes back what was written, unless the command has just switched replies on again. */
@@ -71,6 +81,9 @@ function refuse(client: Client, command: Command, argv: Argv): string | undefine
   const { failure } = client.server.saver;
   if (failure !== undefined && writes(client, command)) {
     return `MISCONF Errors writing to the database file: ${failure}`;
+  }
+  if (client.subscriptions !== undefined && client.protocol === 2 && !OF_SUBSCRIBERS.has(name)) {
+    return `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`;
   }
   if (client.transaction !== undefined && flags.includes("no_multi")) {
     return "ERR Command not allowed inside a transaction";

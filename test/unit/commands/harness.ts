@@ -3,6 +3,7 @@ import { ManualClock } from "../../../src/clock.js";
 import { Client, type Peer, type Pending } from "../../../src/commands/client.js";
 import { type ServerContext, type Settings, Stats } from "../../../src/commands/context.js";
 import { execute } from "../../../src/commands/execute.js";
+import { PubSub } from "../../../src/commands/pubsub.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import type { AppendFsync, DebugUsers } from "../../../src/config.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
@@ -41,6 +42,7 @@ export class TestServer implements ServerContext {
   readonly saver = new Saver(this.keyspace, this.storage, this.clock);
   readonly clients = new Map<number, Client>();
   readonly settings: Settings = { appendfsync: "everysec", requirepass: "" };
+  readonly pubsub = new PubSub();
   readonly stats = new Stats();
   readonly logged: string[] = [];
   readonly log = new LineLog("debug", (line) => void this.logged.push(line));
@@ -84,6 +86,11 @@ export class TestClient implements Peer {
 
   destroy(): void {
     this.isDestroyed = true;
+    this.client.leave();
+  }
+
+  push(bytes: Uint8Array): void {
+    this.#reply.raw(bytes);
   }
 
   /** Runs one request, given as its arguments, and gives what was replied to it. */
