@@ -52,6 +52,9 @@ export const PUSH_CLOSE_BYTES = 32 * MIB;
 export const PUSH_CLOSE_SOFT_BYTES = 8 * MIB;
 export const PUSH_CLOSE_SOFT_MS = 60_000;
 
+/** Bytes of a request's arguments that MONITOR shows. */
+export const MONITOR_LINE_BYTES_MAX = MIB;
+
 /** Bulk replies longer than this are produced in slices of this many bytes, as the client reads them. */
 export const REPLY_SLICE_BYTES = 64 * KIB;
 
@@ -277,6 +280,8 @@ export interface ServerOptions {
   /** Log every command. */
   debug: boolean;
   enableDebugCommand: DebugUsers;
+  /** `notify-keyspace-events`: which events of keys are told on channels, in Redis' letters (event-classes.ts). */
+  notifyKeyspaceEvents: ReadonlySet<string>;
 }
 
 export const DEFAULT_OPTIONS: ServerOptions = {
@@ -291,4 +296,5 @@ export const DEFAULT_OPTIONS: ServerOptions = {
   loglevel: "notice",
   debug: false,
   enableDebugCommand: "no",
+  notifyKeyspaceEvents: new Set(),
 };

@@ -41,6 +41,10 @@ export interface Pending {
   cancel?: () => void;
   /** The client is blocked until others do something, perhaps for ever: it is let go as soon as it ends its side (Redis). */
   isBlocking?: boolean;
+  /** The request itself waits: it is run when the work is done, as if it had come then. */
+  again?: Argv;
+  /** CLIENT UNBLOCK: ends the wait as if its time were over, or with an error. */
+  unblock?: (reason: "timeout" | "error") => void;
 }
 
 export class Client implements Watcher {
@@ -56,6 +60,7 @@ export class Client implements Watcher {
   libVersion = "";
   authenticated: boolean;
   noEvict = false;
+  noTouch = false;
   /** CLIENT REPLY: `skip-next` is said by SKIP and becomes `skip` for the command after it. */
   replyMode: "on" | "off" | "skip-next" | "skip" = "on";
   transaction: Transaction | undefined;
@@ -64,6 +69,8 @@ export class Client implements Watcher {
   pending: Pending | undefined;
   /** What it has subscribed to; undefined where that is nothing. */
   subscriptions: Subscriptions | undefined;
+  /** It is shown what all clients do (MONITOR). */
+  isMonitor = false;
   /** What was pushed to a client whose replies are switched off, while its own command runs. */
   heldPushes: Uint8Array[] | undefined;
   /** The connection ends as soon as the replies so far are sent. */
@@ -119,6 +126,13 @@ export class Client implements Watcher {
     else this.heldPushes.push(message);
   }
 
+  /** Ends its subscriptions, and MONITOR. */
+  stopListening(): void {
+    this.server.pubsub.leave(this);
+    this.server.monitors.delete(this);
+    this.isMonitor = false;
+  }
+
   /** DISCARD, and what every end of a transaction does. */
   discardTransaction(): void {
     this.transaction = undefined;
@@ -129,7 +143,7 @@ export class Client implements Watcher {
   leave(): void {
     this.pending?.cancel?.();
     this.discardTransaction();
-    this.server.pubsub.leave(this);
+    this.stopListening();
     this.server.clients.delete(this.id);
   }
 }

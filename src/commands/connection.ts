@@ -45,12 +45,13 @@ function quit(client: Client, _argv: Argv, reply: Reply): void {
 /** RESET: the connection as it was when it was new. */
 function reset(client: Client, _argv: Argv, reply: Reply): void {
   client.discardTransaction();
-  client.server.pubsub.leave(client);
+  client.stopListening();
   client.database = client.server.keyspace.databases[0] as Database;
   client.name = "";
   client.protocol = 2;
   client.replyMode = "on";
   client.noEvict = false;
+  client.noTouch = false;
   client.authenticated = client.server.settings.requirepass === "";
   reply.protocol = 2;
   reply.simple("RESET");

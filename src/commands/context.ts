@@ -6,6 +6,9 @@ import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
+import type { Monitors } from "./monitor.js";
+import type { Notifications } from "./notifications.js";
+import type { Pause } from "./pause.js";
 import type { PubSub } from "./pubsub.js";
 
 /** Settings that CONFIG SET can change while the server runs. */
@@ -61,6 +64,9 @@ export interface ServerContext {
   readonly storage: Storage;
   readonly clients: Map<number, Client>;
   readonly pubsub: PubSub;
+  readonly monitors: Monitors;
+  readonly notifications: Notifications;
+  readonly pause: Pause;
   readonly settings: Settings;
   readonly stats: Stats;
   readonly log: Log;

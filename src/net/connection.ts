@@ -17,6 +17,7 @@ import {
   REPLY_PAUSE_BYTES,
 } from "../config.js";
 import { ProtocolError } from "../errors.js";
+import type { Argv } from "../resp/argv.js";
 import type { Reply, Segment } from "../resp/reply.js";
 import { AUTHENTICATED_LIMITS, RequestParser, UNAUTHENTICATED_LIMITS } from "../resp/request-parser.js";
 import { PushQueue } from "./push-queue.js";
@@ -176,22 +177,13 @@ export class Connection implements Peer, Sender {
   /** Runs the requests that have arrived, until there is enough to send. Returns whether to go on now and not at the turn's end. */
   #runChunk(): boolean {
     const client = this.#client;
-    const { keyspace, saver } = this.#server;
-    keyspace.tick();
+    this.#server.keyspace.tick();
     this.#isRunning = true;
     try {
       while (!this.#hasEnough()) {
         const argv = this.#parser.next();
         if (argv === undefined) break;
-        const { authenticated } = client;
-        const { changes } = keyspace;
-        execute(client, argv, this.#reply);
-        if (keyspace.changes !== changes) {
-          this.#hasWritten = true;
-          if (saver.isBehind) client.pending ??= waitFor(saver.caughtUp());
-        }
-        if (client.authenticated !== authenticated) this.#parser.limits = limitsOf(client);
-        if (client.pending !== undefined) this.#await(client.pending);
+        this.#run(argv);
         if (client.closing || client.pending !== undefined || this.#isEnded) break;
       }
     } catch (error) {
@@ -203,10 +195,41 @@ export class Connection implements Peer, Sender {
       this.#isRunning = false;
     }
     const isUrgent = this.#hasEnough() || client.closing || client.pending !== undefined;
+    this.#takeReplies();
+    return isUrgent;
+  }
+
+  #run(argv: Argv): void {
+    const client = this.#client;
+    const { keyspace, saver } = this.#server;
+    const { authenticated } = client;
+    const { changes } = keyspace;
+    execute(client, argv, this.#reply);
+    if (keyspace.changes !== changes) {
+      this.#hasWritten = true;
+      if (saver.isBehind) client.pending ??= waitFor(saver.caughtUp());
+    }
+    if (client.authenticated !== authenticated) this.#parser.limits = limitsOf(client);
+    if (client.pending !== undefined) this.#await(client.pending);
+  }
+
+  /** Runs a request that had to wait itself. */
+  #runAgain(argv: Argv): void {
+    this.#server.keyspace.tick();
+    this.#isRunning = true;
+    try {
+      this.#run(argv);
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  #takeReplies(): void {
+    const { keyspace, saver } = this.#server;
+    this.#pushed.take(this.#unsent);
     this.#reply.take(this.#unsent);
     this.#unsentChanges = keyspace.changes;
     saver.noticeChanges();
-    return isUrgent;
   }
 
   /** Whether the client must first take what there is: a stream, or many replies. */
@@ -219,9 +242,9 @@ export class Connection implements Peer, Sender {
       this.#client.pending = undefined;
       if (this.#isEnded) return;
       this.#reply.protocol = this.#client.protocol;
-      write(this.#reply);
-      this.#pushed.take(this.#unsent);
-      this.#reply.take(this.#unsent);
+      if (pending.again === undefined) write(this.#reply);
+      else this.#runAgain(pending.again);
+      this.#takeReplies();
       this.advance();
     };
     pending.until.then(

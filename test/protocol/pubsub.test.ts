@@ -158,6 +158,8 @@ const CONVERSATIONS: Readonly<Record<string, string>> = {
        -ERR Can't execute 'auth': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context
     a> PUBLISH c x
        -ERR Can't execute 'publish': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context
+    a> MONITOR
+       -ERR Can't execute 'monitor': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context
     a> UNSUBSCRIBE c; GET k
        ["unsubscribe" "c" :0]
        nil
