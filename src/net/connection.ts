@@ -174,16 +174,30 @@ export class Connection implements Peer, Sender {
     );
   }
 
-  /** Runs the requests that have arrived, until there is enough to send. Returns whether to go on now and not at the turn's end. */
-  #runChunk(): boolean {
+  /**
+   * Runs the requests that have arrived, after `first`, which had to wait itself, until there is enough to send. Returns whether to go on
+   * now and not at the turn's end.
+   */
+  #runChunk(first?: Argv): boolean {
     const client = this.#client;
-    this.#server.keyspace.tick();
+    const { keyspace, saver } = this.#server;
+    let waited = first;
+    keyspace.tick();
     this.#isRunning = true;
     try {
       while (!this.#hasEnough()) {
-        const argv = this.#parser.next();
+        const argv = waited ?? this.#parser.next();
         if (argv === undefined) break;
-        this.#run(argv);
+        waited = undefined;
+        const { authenticated } = client;
+        const { changes } = keyspace;
+        execute(client, argv, this.#reply);
+        if (keyspace.changes !== changes) {
+          this.#hasWritten = true;
+          if (saver.isBehind) client.pending ??= waitFor(saver.caughtUp());
+        }
+        if (client.authenticated !== authenticated) this.#parser.limits = limitsOf(client);
+        if (client.pending !== undefined) this.#await(client.pending);
         if (client.closing || client.pending !== undefined || this.#isEnded) break;
       }
     } catch (error) {
@@ -196,40 +210,15 @@ export class Connection implements Peer, Sender {
     }
     const isUrgent = this.#hasEnough() || client.closing || client.pending !== undefined;
     this.#takeReplies();
+    this.#unsentChanges = keyspace.changes;
+    saver.noticeChanges();
     return isUrgent;
   }
 
-  #run(argv: Argv): void {
-    const client = this.#client;
-    const { keyspace, saver } = this.#server;
-    const { authenticated } = client;
-    const { changes } = keyspace;
-    execute(client, argv, this.#reply);
-    if (keyspace.changes !== changes) {
-      this.#hasWritten = true;
-      if (saver.isBehind) client.pending ??= waitFor(saver.caughtUp());
-    }
-    if (client.authenticated !== authenticated) this.#parser.limits = limitsOf(client);
-    if (client.pending !== undefined) this.#await(client.pending);
-  }
-
-  /** Runs a request that had to wait itself. */
-  #runAgain(argv: Argv): void {
-    this.#server.keyspace.tick();
-    this.#isRunning = true;
-    try {
-      this.#run(argv);
-    } finally {
-      this.#isRunning = false;
-    }
-  }
-
+  /** Puts what was replied behind the messages that came before. */
   #takeReplies(): void {
-    const { keyspace, saver } = this.#server;
     this.#pushed.take(this.#unsent);
     this.#reply.take(this.#unsent);
-    this.#unsentChanges = keyspace.changes;
-    saver.noticeChanges();
   }
 
   /** Whether the client must first take what there is: a stream, or many replies. */
@@ -241,10 +230,13 @@ export class Connection implements Peer, Sender {
     const settle = (write: (reply: Reply) => void) => {
       this.#client.pending = undefined;
       if (this.#isEnded) return;
-      this.#reply.protocol = this.#client.protocol;
-      if (pending.again === undefined) write(this.#reply);
-      else this.#runAgain(pending.again);
-      this.#takeReplies();
+      if (pending.again === undefined) {
+        this.#reply.protocol = this.#client.protocol;
+        write(this.#reply);
+        this.#takeReplies();
+      } else {
+        this.#runChunk(pending.again);
+      }
       this.advance();
     };
     pending.until.then(

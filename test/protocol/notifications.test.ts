@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startOurs } from "../differential/ours.js";
 import { startRedis } from "../differential/redis.js";
 import type { Target } from "../differential/runner.js";
+import { START_MS } from "../differential/steps.js";
 import { conversation, converse } from "../support/conversation.js";
+import { RawClient } from "../support/raw-client.js";
 import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
 
 const CONVERSATIONS: Readonly<Record<string, string>> = {
@@ -229,4 +231,37 @@ describe.each([
       expect(await converse(target.port, text)).toBe(conversation(text));
     });
   });
+});
+
+test("a key that nobody asks for is told of when it expires, also one whose database another has taken the place of", async () => {
+  const target = await startOurs();
+  const subscriber = await RawClient.connect(target.port);
+  await subscriber.call("CONFIG", "SET", "notify-keyspace-events", "Ex");
+  await subscriber.call("SUBSCRIBE", "__keyevent@1__:expired");
+  const client = await RawClient.connect(target.port);
+  await client.call("SET", "k", "v", "PX", "1000");
+  await client.call("SWAPDB", "0", "1");
+  // Active expiry looks for it in the file.
+  await client.call("SAVE");
+  target.setClock(START_MS + 2000);
+  const [message = ""] = await subscriber.replies(1);
+  expect(message).toContain("__keyevent@1__:expired\r\n$1\r\nk\r\n");
+  subscriber.close();
+  client.close();
+  await target.stop();
+});
+
+test("events may be asked for at the start", async () => {
+  const target = await startOurs({ notifyKeyspaceEvents: new Set("Kg$") });
+  const text = `
+    a> CONFIG GET notify-keyspace-events
+       ["notify-keyspace-events" "g$K"]
+    b> SUBSCRIBE __keyspace@0__:k
+       ["subscribe" "__keyspace@0__:k" :1]
+    a> SET k v
+       +OK
+       b: ["message" "__keyspace@0__:k" "set"]
+  `;
+  expect(await converse(target.port, text)).toBe(conversation(text));
+  await target.stop();
 });

@@ -497,6 +497,19 @@ describe("a subscriber that does not read", () => {
     expect(other.isClosed).toBe(false);
   });
 
+  test("is closed at the bound when it is a monitor, too", async () => {
+    const slow = await unreading();
+    slow.write(encodeRequest(["MONITOR"]));
+    const other = await reading();
+    await until("it monitors", () => clientOf(slow)?.isMonitor === true);
+    const request = ["ECHO", "m".repeat(10_000)];
+    for (let i = 0; i < 200 && clientOf(slow) !== undefined; i++) {
+      await other.pipeline(Array.from({ length: 100 }, () => request));
+    }
+    expect(clientOf(slow)).toBeUndefined();
+    expect(server.monitors.isOn).toBe(false);
+  });
+
   test("gets every message in its order when it reads before that, and its replies behind them", async () => {
     const slow = await unreading();
     slow.write(encodeRequest(["SUBSCRIBE", "c"]));
