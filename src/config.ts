@@ -62,6 +62,17 @@ export const REPLY_PAUSE_BYTES = MIB;
 /** Bytes of unsent replies at which a client is closed: it was sent more than it reads. */
 export const REPLY_CLOSE_BYTES = 256 * MIB;
 
+/**
+ * Bytes of messages at which a client that does not read them is closed: at once, and when it stays so long above the lower bound
+ * (Redis' `client-output-buffer-limit pubsub 32mb 8mb 60`).
+ */
+export const PUSH_CLOSE_BYTES = 32 * MIB;
+export const PUSH_CLOSE_SOFT_BYTES = 8 * MIB;
+export const PUSH_CLOSE_SOFT_MS = 60_000;
+
+/** Bytes of a request's arguments that MONITOR shows. */
+export const MONITOR_LINE_BYTES_MAX = MIB;
+
 /** Bulk replies longer than this are produced in slices of this many bytes, as the client reads them. */
 export const REPLY_SLICE_BYTES = 64 * KIB;
 
@@ -289,6 +300,8 @@ export interface ServerOptions {
   /** Log every command. */
   debug: boolean;
   enableDebugCommand: DebugUsers;
+  /** `notify-keyspace-events`: which events of keys are told on channels, in Redis' letters (event-classes.ts). */
+  notifyKeyspaceEvents: ReadonlySet<string>;
 }
 
 export const DEFAULT_OPTIONS: ServerOptions = {
@@ -304,4 +317,5 @@ export const DEFAULT_OPTIONS: ServerOptions = {
   loglevel: "notice",
   debug: false,
   enableDebugCommand: "no",
+  notifyKeyspaceEvents: new Set(),
 };

@@ -9,6 +9,10 @@ import { AclLog } from "./commands/acl-log.js";
 import { Users } from "./commands/acl-users.js";
 import type { Client } from "./commands/client.js";
 import { type ServerContext, type Settings, Stats } from "./commands/context.js";
+import { Monitors } from "./commands/monitor.js";
+import { Notifications } from "./commands/notifications.js";
+import { Pause } from "./commands/pause.js";
+import { PubSub } from "./commands/pubsub.js";
 import { COMMAND_TABLE } from "./commands/table.js";
 import { type AppendFsync, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers, type ServerOptions } from "./config.js";
 import { CommandError, reasonOf, StartError } from "./errors.js";
@@ -37,6 +41,10 @@ export class Server implements ServerContext {
   readonly users = new Users(this.commands, this.clients);
   readonly aclLog = new AclLog();
   readonly aclfile: string | undefined;
+  readonly pubsub = new PubSub();
+  readonly monitors = new Monitors();
+  readonly notifications: Notifications;
+  readonly pause: Pause;
   readonly stats = new Stats();
   readonly startedMs: number;
   readonly host: string | undefined;
@@ -111,6 +119,9 @@ export class Server implements ServerContext {
     this.keyspace = new Keyspace(this.storage, clock, random);
     this.keyspace.residency.maxBytes = options.maxmemory;
     this.saver = new Saver(this.keyspace, this.storage, clock, options.writeBuffer);
+    this.pause = new Pause(this.keyspace);
+    this.notifications = new Notifications(this.pubsub, this.keyspace);
+    this.notifications.ask(options.notifyKeyspaceEvents);
     this.startedMs = this.keyspace.now;
     this.#listener = new Listener(this);
   }

@@ -16,6 +16,7 @@ import {
   type ServerOptions,
 } from "../config.js";
 import { reasonOf, StartError } from "../errors.js";
+import { EVENT_LETTERS, parseEventClasses } from "../event-classes.js";
 import { LineLog, LOG_LEVELS, type Log, type LogLevel } from "../log.js";
 import { parseMemorySize } from "../memory-size.js";
 import type { Server } from "../server.js";
@@ -50,6 +51,7 @@ interface ServeFlags {
   aclfile: string;
   debug?: true;
   enableDebugCommand: DebugUsers;
+  notifyKeyspaceEvents: ReadonlySet<string>;
   loglevel: LogLevel;
   relaxed?: true;
 }
@@ -98,6 +100,11 @@ export function addServeCommand(program: Command): void {
         .default(defaults.enableDebugCommand),
     )
     .addOption(
+      new Option("--notify-keyspace-events <letters>", "which events of keys are told on channels, in Redis' letters")
+        .default(defaults.notifyKeyspaceEvents, "none")
+        .argParser(eventClasses),
+    )
+    .addOption(
       new Option("--loglevel <level>", "least level that is logged").choices(LOG_LEVELS).default(defaults.loglevel),
     )
     .addOption(new Option("--relaxed", "taken from the Go bitmapist-server, no effect").hideHelp())
@@ -121,6 +128,12 @@ function memorySize(text: string): number {
   return bytes;
 }
 
+function eventClasses(text: string): ReadonlySet<string> {
+  const letters = parseEventClasses(text);
+  if (letters === undefined) throw new InvalidArgumentError(`It must be of the letters ${EVENT_LETTERS}.`);
+  return letters;
+}
+
 function toServerOptions(flags: ServeFlags, fail: (message: string) => never): ServerOptions {
   if (flags.db === "") fail("option '--db <file>' is empty");
   if (flags.bak !== "" && resolve(flags.bak) === resolve(flags.db)) {
@@ -140,6 +153,7 @@ function toServerOptions(flags: ServeFlags, fail: (message: string) => never): S
     loglevel: flags.debug && flags.loglevel === "warning" ? "notice" : flags.loglevel,
     debug: flags.debug ?? DEFAULT_OPTIONS.debug,
     enableDebugCommand: flags.enableDebugCommand,
+    notifyKeyspaceEvents: flags.notifyKeyspaceEvents,
   };
 }
 

@@ -152,6 +152,20 @@ export class Users {
   }
 
   #changed(): void {
-    for (const client of this.#clients.values()) client.refreshAccess();
+    for (const client of this.#clients.values()) {
+      client.refreshAccess();
+      // Redis ends a subscriber from whom one of its channels is taken.
+      if (!maySubscribe(client)) client.peer.destroy();
+    }
   }
+}
+
+/** Whether a client may have the subscriptions that it has. */
+function maySubscribe({ subscriptions, user }: Client): boolean {
+  if (subscriptions === undefined) return true;
+  const names = [...subscriptions[""], ...subscriptions.s];
+  return (
+    names.every((name) => user.mayUseChannel(name, false)) &&
+    [...subscriptions.p].every((name) => user.mayUseChannel(name, true))
+  );
 }

@@ -64,13 +64,20 @@ function run({ database, server: { keyspace } }: Client, length: number, reply: 
 }
 
 /** Whether nothing that `execute` looks at concerns the client: its commands are run, answered and not looked at. */
-function isPlain({ isUnrestricted, replyMode, server, transaction, watchedKeys }: Client): boolean {
+function isPlain(client: Client): boolean {
+  const { server } = client;
   return (
-    isUnrestricted &&
-    transaction === undefined &&
-    watchedKeys === 0 &&
-    replyMode === "on" &&
+    client.isUnrestricted &&
+    client.transaction === undefined &&
+    client.watchedKeys === 0 &&
+    client.replyMode === "on" &&
+    client.subscriptions === undefined &&
+    !client.isMonitor &&
+    !client.noTouch &&
     server.saver.failure === undefined &&
+    server.pause.kind === undefined &&
+    !server.monitors.isOn &&
+    !server.notifications.isOn &&
     !server.debug
   );
 }

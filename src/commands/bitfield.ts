@@ -17,6 +17,7 @@ import {
   type Overflow,
 } from "./field.js";
 import { lookupEntry } from "./lookup.js";
+import { notify } from "./notifications.js";
 
 const BAD_OVERFLOW = new CommandError("ERR Invalid OVERFLOW type specified");
 const BAD_TYPE = new CommandError(
@@ -138,7 +139,9 @@ function writeFields(
   byteLength: number,
 ): void {
   const { keyspace } = client.server;
-  const { entry, isLonger } = keyspace.lengthen(client.database, argv.string(1), byteLength);
+  const key = argv.string(1);
+  const { entry, isLonger } = keyspace.lengthen(client.database, key, byteLength);
+  let hasChanged = false;
   reply.array(operations.length);
   for (const { name, type, offset, operand, overflow } of operations) {
     const before = decodeField(type, keyspace.getBits(entry, offset, type.width));
@@ -153,8 +156,11 @@ function writeFields(
       continue;
     }
     reply.integer(name === "SET" ? before : after);
-    if (isLonger || after !== before) keyspace.setBits(entry, offset, type.width, encodeField(type, after));
+    if (!isLonger && after === before) continue;
+    keyspace.setBits(entry, offset, type.width, encodeField(type, after));
+    hasChanged = true;
   }
+  if (hasChanged) notify(client, "$", "setbit", key);
 }
 
 export const BITFIELD_COMMANDS: readonly Command[] = [

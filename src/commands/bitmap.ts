@@ -8,7 +8,8 @@ import { bitArg, clampRange, integerArg, offsetArg, SYNTAX_ERROR } from "./args.
 import type { Client } from "./client.js";
 import { type Command, READ_KEY } from "./command.js";
 import { lookupBit, lookupBitmap, lookupRead } from "./lookup.js";
-import { assign } from "./values.js";
+import { notify } from "./notifications.js";
+import { assign, remove } from "./values.js";
 
 const BAD_BIT_ARGUMENT = new CommandError("ERR The bit argument must be 1 or 0.");
 const NOT_HAS_ONE_SOURCE = new CommandError("ERR BITOP NOT must be called with a single source key.");
@@ -17,7 +18,11 @@ const NOT_HAS_ONE_SOURCE = new CommandError("ERR BITOP NOT must be called with a
 function setbit(client: Client, argv: Argv, reply: Reply): void {
   const offset = offsetArg(argv, 2);
   const bit = bitArg(argv, 3);
-  reply.integer(client.server.keyspace.setBit(client.database, argv.place(1), offset, bit));
+  const { keyspace, notifications } = client.server;
+  const { changes } = keyspace;
+  const before = keyspace.setBit(client.database, argv.place(1), offset, bit);
+  if (notifications.isOn && keyspace.changes !== changes) notify(client, "$", "setbit", argv.string(1));
+  reply.integer(before);
 }
 
 /** GETBIT key offset */
@@ -78,7 +83,7 @@ function bitop(client: Client, argv: Argv, reply: Reply): void {
   } else {
     result.dispose();
     const entry = keyspace.lookup(client.database, destination);
-    if (entry !== undefined) keyspace.delete(entry);
+    if (entry !== undefined) remove(client, destination, entry);
   }
   reply.integer(byteLength);
 }

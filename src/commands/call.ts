@@ -13,7 +13,7 @@ const DAMAGED = "ERR the value is damaged in the database file, see the server's
 
 /** Calls the handler, counts the call, and replies with the error if it throws. */
 export function call(command: Command, client: Client, argv: Argv, reply: Reply): void {
-  const { stats, log, debug } = client.server;
+  const { stats, log, debug, monitors } = client.server;
   const mark = reply.mark();
   stats.count(command.name);
   if (debug) log.notice(`client ${client.id}: ${describe(argv)}`);
@@ -31,6 +31,7 @@ export function call(command: Command, client: Client, argv: Argv, reply: Reply)
       replyError(client, reply, INTERNAL_ERROR);
     }
   }
+  if (monitors.isOn) monitors.show(client, command, argv);
 }
 
 /** Writes an error reply and counts it. */

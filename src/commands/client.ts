@@ -6,6 +6,7 @@ import type { Reply } from "../resp/reply.js";
 import type { User } from "./acl-user.js";
 import type { Command } from "./command.js";
 import type { ServerContext } from "./context.js";
+import type { Subscriptions } from "./pubsub.js";
 
 /** What a command can see and do of the connection behind a client. */
 export interface Peer {
@@ -15,6 +16,8 @@ export interface Peer {
   /** Bytes received and not run yet, and bytes of replies not sent yet. */
   readonly queryBufferBytes: number;
   readonly replyBytes: number;
+  /** Sends bytes that are no reply, behind what has been replied so far. They must not be changed any more. */
+  push(bytes: Uint8Array): void;
   /** Ends the connection now, without waiting for replies to be read. */
   destroy(): void;
 }
@@ -39,6 +42,10 @@ export interface Pending {
   cancel?: () => void;
   /** The client is blocked until others do something, perhaps for ever: it is let go as soon as it ends its side (Redis). */
   isBlocking?: boolean;
+  /** The request itself waits: it is run when the work is done, as if it had come then. */
+  again?: Argv;
+  /** CLIENT UNBLOCK: ends the wait as if its time were over, or with an error. */
+  unblock?: (reason: "timeout" | "error") => void;
 }
 
 export class Client implements Watcher {
@@ -61,6 +68,7 @@ export class Client implements Watcher {
   /** Nothing of what it sends needs to be looked at: it has been let in as a user who may do everything. */
   isUnrestricted = false;
   noEvict = false;
+  noTouch = false;
   /** CLIENT REPLY: `skip-next` is said by SKIP and becomes `skip` for the command after it. */
   replyMode: "on" | "off" | "skip-next" | "skip" = "on";
   transaction: Transaction | undefined;
@@ -69,6 +77,12 @@ export class Client implements Watcher {
   pending: Pending | undefined;
   /** GETBIT and SETBIT requests that are worth reading at a time (see bit-run). */
   bitRun = 1;
+  /** What it has subscribed to; undefined where that is nothing. */
+  subscriptions: Subscriptions | undefined;
+  /** It is shown what all clients do (MONITOR). */
+  isMonitor = false;
+  /** What was pushed to a client whose replies are switched off, while its own command runs. */
+  heldPushes: Uint8Array[] | undefined;
   /** The connection ends as soon as the replies so far are sent. */
   closing = false;
   readonly #watched: { database: number; key: string }[] = [];
@@ -137,6 +151,19 @@ export class Client implements Watcher {
     return this.#watched.length;
   }
 
+  /** Sends a message, which CLIENT REPLY does not hold back. */
+  push(message: Uint8Array): void {
+    if (this.heldPushes === undefined) this.peer.push(message);
+    else this.heldPushes.push(message);
+  }
+
+  /** Ends its subscriptions, and MONITOR. */
+  stopListening(): void {
+    this.server.pubsub.leave(this);
+    this.server.monitors.delete(this);
+    this.isMonitor = false;
+  }
+
   /** DISCARD, and what every end of a transaction does. */
   discardTransaction(): void {
     this.transaction = undefined;
@@ -147,6 +174,7 @@ export class Client implements Watcher {
   leave(): void {
     this.pending?.cancel?.();
     this.discardTransaction();
+    this.stopListening();
     this.server.clients.delete(this.id);
   }
 }

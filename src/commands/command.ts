@@ -9,6 +9,7 @@ export const FLAGS = [
   "readonly",
   "denyoom",
   "admin",
+  "pubsub",
   "noscript",
   "loading",
   "stale",
@@ -48,13 +49,13 @@ export const CATEGORIES = [
 ] as const;
 export type Category = (typeof CATEGORIES)[number];
 
-export type Group = "bitmap" | "connection" | "generic" | "server" | "string" | "transactions";
+export type Group = "bitmap" | "connection" | "generic" | "pubsub" | "server" | "string" | "transactions";
 
 export type KeySpec = KeyRange | CountedKeys;
 
 /** Arguments that are keys: from `first` on every `step`-th, up to `last`, which counts from `first` or, negative, from the end. */
 export interface KeyRange {
-  /** What is done with the keys: RO, RW, OW or RM, then access, update, insert, delete. */
+  /** What is done with the keys: RO, RW, OW or RM, then access, update, insert, delete; not_key where they are none. */
   flags: readonly string[];
   first: number;
   last: number;
@@ -129,6 +130,7 @@ export function categoriesOf(command: Command): Category[] {
   const categories = new Set<Category>(command.categories);
   if (command.flags.includes("write")) categories.add("write");
   if (command.flags.includes("readonly")) categories.add("read");
+  if (command.flags.includes("pubsub")) categories.add("pubsub");
   if (command.flags.includes("admin")) categories.add("admin").add("dangerous");
   categories.add(command.flags.includes("fast") ? "fast" : "slow");
   return CATEGORIES.filter((category) => categories.has(category));

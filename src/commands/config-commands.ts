@@ -11,6 +11,7 @@ import {
   TCP_KEEPALIVE_MS,
 } from "../config.js";
 import { CommandError } from "../errors.js";
+import { EVENT_LETTERS, parseEventClasses } from "../event-classes.js";
 import { compileGlob } from "../keyspace/glob.js";
 import { LOG_LEVELS } from "../log.js";
 import { parseMemorySize } from "../memory-size.js";
@@ -117,6 +118,14 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
       },
     },
     "maxmemory-policy": single("noeviction"),
+    "notify-keyspace-events": {
+      get: ({ notifications }) => notifications.events,
+      set: ({ notifications }, value) => {
+        const letters = parseEventClasses(value);
+        if (letters === undefined) throw new CommandError(`Invalid event class character. Use '${EVENT_LETTERS}'.`);
+        return () => notifications.ask(letters);
+      },
+    },
     port: { get: (server) => String(server.port) },
     "proto-max-bulk-len": single(BULK_BYTES_MAX),
     requirepass: {

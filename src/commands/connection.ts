@@ -20,10 +20,14 @@ const HELLO_UNAUTHENTICATED = new CommandError(
   "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
 );
 
-/** PING [message] */
-function ping(_client: Client, argv: Argv, reply: Reply): void {
+/** PING [message]: in RESP2 a subscriber gets the answer in the form of a message. */
+function ping(client: Client, argv: Argv, reply: Reply): void {
   if (argv.length > 2) throw new CommandError("ERR wrong number of arguments for 'ping' command");
-  if (argv.length === 2) reply.bulk(argv.bytes(1));
+  if (client.subscriptions !== undefined && client.protocol === 2) {
+    reply.array(2);
+    reply.bulk("pong");
+    reply.bulk(argv.length === 2 ? argv.bytes(1) : "");
+  } else if (argv.length === 2) reply.bulk(argv.bytes(1));
   else reply.simple("PONG");
 }
 
@@ -41,12 +45,14 @@ function quit(client: Client, _argv: Argv, reply: Reply): void {
 /** RESET: the connection as it was when it was new. */
 function reset(client: Client, _argv: Argv, reply: Reply): void {
   client.discardTransaction();
+  client.stopListening();
   client.database = client.server.keyspace.databases[0] as Database;
   client.name = "";
   client.protocol = 2;
   client.replyMode = "on";
   client.noEvict = false;
   client.logout();
+  client.noTouch = false;
   reply.protocol = 2;
   reply.simple("RESET");
 }

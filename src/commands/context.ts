@@ -8,6 +8,10 @@ import type { AclLog } from "./acl-log.js";
 import type { Users } from "./acl-users.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
+import type { Monitors } from "./monitor.js";
+import type { Notifications } from "./notifications.js";
+import type { Pause } from "./pause.js";
+import type { PubSub } from "./pubsub.js";
 
 /** Settings that CONFIG SET can change while the server runs. */
 export interface Settings {
@@ -63,6 +67,10 @@ export interface ServerContext {
   readonly aclLog: AclLog;
   /** Where the users are kept; undefined means nowhere. */
   readonly aclfile: string | undefined;
+  readonly pubsub: PubSub;
+  readonly monitors: Monitors;
+  readonly notifications: Notifications;
+  readonly pause: Pause;
   readonly settings: Settings;
   readonly stats: Stats;
   readonly log: Log;

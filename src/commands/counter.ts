@@ -7,6 +7,7 @@ import { bigintArg, NOT_AN_INTEGER } from "./args.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
 import { addLongDoubles, formatLongDouble, type LongDouble, parseLongDouble, TEXT_BYTES_MAX } from "./long-double.js";
+import { notify } from "./notifications.js";
 
 const OVERFLOW = new CommandError("ERR increment or decrement would overflow");
 const DECREMENT_OVERFLOW = new CommandError("ERR decrement would overflow");
@@ -45,6 +46,7 @@ function add(client: Client, argv: Argv, reply: Reply, increment: bigint): void 
   const after = before + increment;
   if (BigInt.asIntN(64, after) !== after) throw OVERFLOW;
   assignText(client, key, String(after));
+  notify(client, "$", "incrby", key);
   reply.integer(after);
 }
 
@@ -57,6 +59,7 @@ function incrbyfloat(client: Client, argv: Argv, reply: Reply): void {
   if (after === undefined) throw NOT_FINITE;
   const text = formatLongDouble(after);
   assignText(client, key, text);
+  notify(client, "$", "incrbyfloat", key);
   reply.bulk(text);
 }
 

@@ -12,6 +12,8 @@ import type { Client } from "./client.js";
 import { type Command, READ_KEY } from "./command.js";
 import { keptDeadline } from "./deadline.js";
 import { lookupRead } from "./lookup.js";
+import { notify } from "./notifications.js";
+import { remove } from "./values.js";
 
 const BUSY_KEY = new CommandError("BUSYKEY Target key name already exists.");
 const BAD_IDLETIME = new CommandError("ERR Invalid IDLETIME value, must be >= 0");
@@ -38,18 +40,21 @@ function restore(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
   const { replace, absolute, idleSeconds } = restoreOptions(argv);
   const key = argv.string(1);
-  if (!replace && keyspace.lookup(client.database, key) !== undefined) throw BUSY_KEY;
+  const existing = keyspace.lookup(client.database, key);
+  if (!replace && existing !== undefined) throw BUSY_KEY;
   const deadline = restoredDeadline(argv, keyspace.now, absolute);
   if (!isWhole(argv.bytes(3))) throw BAD_PAYLOAD;
   const string = payloadString(argv.bytes(3));
   if (deadline <= keyspace.now) {
-    const entry = keyspace.lookup(client.database, key);
-    if (entry !== undefined) keyspace.delete(entry);
+    if (existing !== undefined) remove(client, key, existing);
     return reply.ok();
   }
   const entry = keyspace.setValue(client.database, key, Bitmap.fromBytes(string));
+  // In Redis the key was deleted and is a new one.
+  if (existing !== undefined) notify(client, "n", "new", key);
   if (entry.deadline !== deadline) keyspace.setDeadline(entry, deadline);
   if (idleSeconds !== undefined) keyspace.setIdleMs(entry, idleSeconds * 1000);
+  notify(client, "g", "restore", key);
   reply.ok();
 }
 

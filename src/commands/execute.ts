@@ -17,6 +17,14 @@ const QUOTED_BYTES_MAX = 128;
 /** Commands that a transaction does not queue but runs at once. */
 const UNQUEUED = new Set(["exec", "discard", "multi", "watch", "quit", "reset"]);
 
+/** All that a client may do in RESP2 while it has subscriptions: it could not tell other replies from messages. */
+const OF_SUBSCRIBERS = new Set([
+  ...["subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"],
+  ...["ping", "quit", "reset"],
+]);
+
+const PUBLISHING = new Set(["publish", "spublish"]);
+
 /** Runs one request of a client, or queues it, and writes its reply. */
 export function execute(client: Client, argv: Argv, reply: Reply): void {
   client.lastActiveMs = client.server.keyspace.now;
@@ -24,12 +32,18 @@ export function execute(client: Client, argv: Argv, reply: Reply): void {
   if (client.replyMode === "on") return run(client, argv, reply);
   if (client.replyMode === "skip-next") client.replyMode = "skip";
   const mark = reply.mark();
+  const pushes: Uint8Array[] = [];
+  client.heldPushes = pushes;
   run(client, argv, reply);
+  client.heldPushes = undefined;
   silence(client, reply, mark);
+  for (const message of pushes) client.push(message);
 }
 
 /** CLIENT REPLY OFF and SKIP: takes back what was written, unless the command has just switched replies on again. */
 function silence(client: Client, reply: Reply, mark: Mark): void {
+  // It has not been run yet.
+  if (client.pending?.again !== undefined) return;
   if (client.replyMode !== "on") {
     reply.rewind(mark);
     if (client.pending !== undefined) client.pending = { ...client.pending, done: () => {}, failed: () => {} };
@@ -46,6 +60,7 @@ function run(client: Client, argv: Argv, reply: Reply): void {
   client.lastCommand = command.name;
   const refusal = refuse(client, command, argv);
   if (refusal !== undefined) return reject(client, command, reply, refusal);
+  if (client.server.pause.kind !== undefined && isPaused(client, command)) return postpone(client, argv);
   if (client.transaction !== undefined && !UNQUEUED.has(command.name)) {
     queue(client, command, argv, reply);
     return;
@@ -80,13 +95,43 @@ function refuse(client: Client, command: Command, argv: Argv): string | undefine
   if (failure !== undefined && writes(client, command)) {
     return `MISCONF Errors writing to the database file: ${failure}`;
   }
+  if (client.subscriptions !== undefined && client.protocol === 2 && !OF_SUBSCRIBERS.has(name)) {
+    return `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`;
+  }
+  // To Redis a monitor is a kind of replica, also in its words.
+  if (client.isMonitor && consistsOf(client, command, usesKeyspace)) {
+    return "ERR Replica can't interact with the keyspace";
+  }
   return undefined;
 }
 
 /** Whether a command changes data; an EXEC does if anything in its queue does. */
-function writes(client: Client, { name, flags }: Command): boolean {
-  if (flags.includes("write")) return true;
-  return name === "exec" && (client.transaction?.queue.some(({ command }) => command.flags.includes("write")) ?? false);
+function writes(client: Client, command: Command): boolean {
+  return consistsOf(client, command, ({ flags }) => flags.includes("write"));
+}
+
+/** Whether a command, or for an EXEC one in its queue, is of a kind. */
+function consistsOf(client: Client, command: Command, isOfKind: (command: Command) => boolean): boolean {
+  if (isOfKind(command)) return true;
+  return command.name === "exec" && (client.transaction?.queue.some((queued) => isOfKind(queued.command)) ?? false);
+}
+
+function usesKeyspace({ name, flags }: Command): boolean {
+  return flags.includes("readonly") || flags.includes("write") || PUBLISHING.has(name);
+}
+
+/** Whether CLIENT PAUSE makes a command wait. PUBLISH counts as a change: Redis sends it to its replicas. */
+function isPaused(client: Client, command: Command): boolean {
+  if (client.isMonitor) return false;
+  if (client.server.pause.kind === "all") return true;
+  return consistsOf(client, command, ({ name, flags }) => flags.includes("write") || PUBLISHING.has(name));
+}
+
+/** Lets a request wait until the pause is over. */
+function postpone(client: Client, argv: Argv): void {
+  const nothing = () => {};
+  const { ended } = client.server.pause;
+  client.pending = { until: ended, again: argv.copy(), done: nothing, failed: nothing, isBlocking: true };
 }
 
 function queue(client: Client, command: Command, argv: Argv, reply: Reply): void {

@@ -9,6 +9,8 @@ import type { Client } from "./client.js";
 import { CHANGE_KEY, type Command, type Handler, READ_KEY } from "./command.js";
 import { deadlineArg } from "./deadline.js";
 import { lookupEntry } from "./lookup.js";
+import { notify } from "./notifications.js";
+import { remove } from "./values.js";
 
 interface Conditions {
   nx: boolean;
@@ -47,11 +49,18 @@ function expiring(name: string, unit: "s" | "ms", from: "now" | "epoch"): Handle
     const { keyspace } = client.server;
     const when = conditions(argv);
     const deadline = deadlineArg(argv, 2, unit, from === "now" ? keyspace.now : 0, name);
-    const entry = keyspace.lookup(client.database, argv.string(1));
+    const key = argv.string(1);
+    const entry = keyspace.lookup(client.database, key);
     if (entry === undefined || !holds(when, entry, deadline)) return reply.integer(0);
-    if (deadline <= keyspace.now) keyspace.delete(entry);
-    else keyspace.setDeadline(entry, deadline);
-    reply.integer(1);
+    if (deadline <= keyspace.now) {
+      remove(client, key, entry);
+      reply.integer(1);
+    } else {
+      // Redis replies first, which who listens to its own events sees.
+      reply.integer(1);
+      keyspace.setDeadline(entry, deadline);
+      notify(client, "g", "expire", key);
+    }
   };
 }
 
@@ -69,9 +78,11 @@ function remaining(unit: "s" | "ms", from: "now" | "epoch"): Handler {
 /** PERSIST key */
 function persist(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
-  const entry = keyspace.lookup(client.database, argv.string(1));
+  const key = argv.string(1);
+  const entry = keyspace.lookup(client.database, key);
   if (entry === undefined || entry.deadline === NO_DEADLINE) return reply.integer(0);
   keyspace.persist(entry);
+  notify(client, "g", "persist", key);
   reply.integer(1);
 }
 

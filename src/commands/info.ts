@@ -93,7 +93,7 @@ const persistence: Section = ({ saver, keyspace, storage: { figures }, db }) => 
   fold_debt_bytes: figures.deltaBytes,
 });
 
-const stats: Section = ({ stats: counters, keyspace }) => ({
+const stats: Section = ({ stats: counters, keyspace, pubsub }) => ({
   total_connections_received: counters.connections,
   total_commands_processed: counters.commands,
   total_net_input_bytes: counters.inputBytes,
@@ -103,6 +103,9 @@ const stats: Section = ({ stats: counters, keyspace }) => ({
   evicted_keys: keyspace.residency.evicted,
   keyspace_hits: counters.keyspaceHits,
   keyspace_misses: counters.keyspaceMisses,
+  pubsub_channels: pubsub.size(""),
+  pubsub_patterns: pubsub.size("p"),
+  pubsubshard_channels: pubsub.size("s"),
   total_error_replies: counters.errorReplies,
 });
 

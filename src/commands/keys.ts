@@ -3,6 +3,7 @@
 import { setTimeout } from "node:timers/promises";
 import { KEYS_AT_ONCE_MAX, KEYS_PIECE_BYTES, KEYS_SLICE_MS, SCAN_COUNT_MAX } from "../config.js";
 import { CommandError } from "../errors.js";
+import type { Entry } from "../keyspace/entry.js";
 import { compileGlob } from "../keyspace/glob.js";
 import type { Argv } from "../resp/argv.js";
 import { Reply } from "../resp/reply.js";
@@ -11,6 +12,8 @@ import { INTERNAL_ERROR, replyError } from "./call.js";
 import type { Client } from "./client.js";
 import { type Command, LOOK_AT_KEY, LOOK_AT_KEYS } from "./command.js";
 import { lookupEntry } from "./lookup.js";
+import { notify } from "./notifications.js";
+import { remove } from "./values.js";
 
 const INVALID_CURSOR = new CommandError("ERR invalid cursor");
 
@@ -23,24 +26,31 @@ function del(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
   let deleted = 0;
   for (let i = 1; i < argv.length; i++) {
-    const entry = keyspace.lookup(client.database, argv.string(i));
+    const key = argv.string(i);
+    const entry = keyspace.lookup(client.database, key);
     if (entry === undefined) continue;
-    keyspace.delete(entry);
+    remove(client, key, entry);
     deleted++;
   }
   reply.integer(deleted);
 }
 
-/** EXISTS key [key ...], and TOUCH: a key named twice counts twice. */
+/** EXISTS key [key ...]: a key named twice counts twice. */
 function exists(client: Client, argv: Argv, reply: Reply): void {
   let found = 0;
   for (let i = 1; i < argv.length; i++) if (lookupEntry(client, argv.string(i)) !== undefined) found++;
   reply.integer(found);
 }
 
+/** TOUCH key [key ...]: uses them, also for a client with NO-TOUCH. */
+function touch(client: Client, argv: Argv, reply: Reply): void {
+  for (let i = 1; i < argv.length; i++) client.server.keyspace.lookup(client.database, argv.string(i));
+  exists(client, argv, reply);
+}
+
 /** TYPE key */
 function type(client: Client, argv: Argv, reply: Reply): void {
-  reply.simple(client.server.keyspace.lookup(client.database, argv.string(1)) === undefined ? "none" : "string");
+  reply.simple(lookupEntry(client, argv.string(1)) === undefined ? "none" : "string");
 }
 
 /** KEYS pattern: of a large database in slices, so that others are served meanwhile; inside a transaction it is one. */
@@ -122,12 +132,14 @@ function cursorArg(argv: Argv, i: number): number {
 /** RENAME key newkey */
 function rename(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
-  const entry = keyspace.lookup(client.database, argv.string(1));
+  const key = argv.string(1);
+  const newKey = argv.string(2);
+  const entry = keyspace.lookup(client.database, key);
   if (entry === undefined) throw NO_SUCH_KEY;
-  if (argv.string(1) !== argv.string(2)) {
-    const target = keyspace.lookup(client.database, argv.string(2));
+  if (key !== newKey) {
+    const target = keyspace.lookup(client.database, newKey);
     if (target !== undefined) keyspace.delete(target);
-    keyspace.rename(entry, client.database, argv.string(2));
+    giveName(client, key, entry, newKey);
   }
   reply.ok();
 }
@@ -135,11 +147,20 @@ function rename(client: Client, argv: Argv, reply: Reply): void {
 /** RENAMENX key newkey */
 function renamenx(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
-  const entry = keyspace.lookup(client.database, argv.string(1));
+  const key = argv.string(1);
+  const newKey = argv.string(2);
+  const entry = keyspace.lookup(client.database, key);
   if (entry === undefined) throw NO_SUCH_KEY;
-  if (keyspace.lookup(client.database, argv.string(2)) !== undefined) return reply.integer(0);
-  keyspace.rename(entry, client.database, argv.string(2));
+  if (keyspace.lookup(client.database, newKey) !== undefined) return reply.integer(0);
+  giveName(client, key, entry, newKey);
   reply.integer(1);
+}
+
+/** Gives a key another name, which nothing has. */
+function giveName(client: Client, key: string, entry: Entry, newKey: string): void {
+  client.server.keyspace.rename(entry, client.database, newKey);
+  notify(client, "g", "rename_from", key);
+  notify(client, "g", "rename_to", newKey);
 }
 
 /** MOVE key db */
@@ -151,6 +172,8 @@ function move(client: Client, argv: Argv, reply: Reply): void {
   const entry = keyspace.lookup(client.database, key);
   if (entry === undefined || keyspace.lookup(target, key) !== undefined) return reply.integer(0);
   keyspace.rename(entry, target, key);
+  notify(client, "g", "move_from", key);
+  notify(client, "g", "move_to", key, target);
   reply.integer(1);
 }
 
@@ -175,6 +198,7 @@ function copy(client: Client, argv: Argv, reply: Reply): void {
     keyspace.delete(existing);
   }
   keyspace.copy(entry, target, newKey);
+  notify(client, "g", "copy_to", newKey, target);
   reply.integer(1);
 }
 
@@ -328,7 +352,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     since: "3.2.1",
     complexity: "O(N) in the number of keys",
     summary: "Marks keys as used and counts those that exist.",
-    handler: exists,
+    handler: touch,
   },
   {
     ...KEYSPACE,

@@ -1,9 +1,10 @@
 /** Looking a key up for reading, with the statistics that go with it. */
 import type { Bitmap } from "../keyspace/bitmap.js";
 import type { Entry } from "../keyspace/entry.js";
-import type { KeyBytes } from "../keyspace/key-bytes.js";
+import { type KeyBytes, keyString } from "../keyspace/key-bytes.js";
 import type { Bit, Value } from "../keyspace/value.js";
 import type { Client } from "./client.js";
+import { notify } from "./notifications.js";
 
 /**
  * The value of a key that is read, good until the next change; undefined when there is none. Counts a hit or a miss, as Redis'
@@ -22,17 +23,25 @@ export function lookupBitmap(client: Client, key: string): Bitmap | undefined {
 
 /** The entry of a key of which nothing but its existence or deadline is read: the value need not be in memory. */
 export function lookupEntry(client: Client, key: string): Entry | undefined {
-  return counted(client, client.server.keyspace.lookup(client.database, key));
+  const { keyspace } = client.server;
+  const found = client.noTouch ? keyspace.peek(client.database, key) : keyspace.lookup(client.database, key);
+  const entry = counted(client, found);
+  if (entry === undefined) notify(client, "m", "keymiss", key);
+  return entry;
 }
 
-/** The same without being a use of the key (Redis' LOOKUP_NOTOUCH). */
+/** The same without being a use of the key, and a miss without being told of (Redis' LOOKUP_NOTOUCH and LOOKUP_NONOTIFY). */
 export function peekEntry(client: Client, key: string): Entry | undefined {
   return counted(client, client.server.keyspace.peek(client.database, key));
 }
 
 /** One bit of a key; undefined where there is no such key. */
 export function lookupBit(client: Client, key: KeyBytes, offset: number): Bit | undefined {
-  return counted(client, client.server.keyspace.getBit(client.database, key, offset));
+  // The short way below is a use of the key.
+  if (client.noTouch) return lookupRead(client, keyString(key))?.getBit(offset);
+  const bit = counted(client, client.server.keyspace.getBit(client.database, key, offset));
+  if (bit === undefined && client.server.notifications.isOn) notify(client, "m", "keymiss", keyString(key));
+  return bit;
 }
 
 /** Counts a hit, or a miss where there is nothing. */

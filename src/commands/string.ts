@@ -1,6 +1,7 @@
 /** GET, SET, MGET, MSET and their kin: values as strings of bytes, whole. */
 import { CommandError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
+import type { Entry } from "../keyspace/entry.js";
 import { NO_DEADLINE } from "../keyspace/storage.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
@@ -9,7 +10,8 @@ import type { Client } from "./client.js";
 import { type Command, type Handler, READ_KEY } from "./command.js";
 import { deadlineArg } from "./deadline.js";
 import { lookupEntry, lookupRead } from "./lookup.js";
-import { assign, replyValue } from "./values.js";
+import { notify } from "./notifications.js";
+import { assign, remove, replyValue } from "./values.js";
 
 /** GET key */
 function get(client: Client, argv: Argv, reply: Reply): void {
@@ -19,10 +21,11 @@ function get(client: Client, argv: Argv, reply: Reply): void {
 /** GETDEL key */
 function getdel(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
-  const entry = lookupEntry(client, argv.string(1));
+  const key = argv.string(1);
+  const entry = lookupEntry(client, key);
   if (entry === undefined) return reply.nil();
   replyValue(reply, keyspace.value(entry));
-  keyspace.delete(entry);
+  remove(client, key, entry);
 }
 
 /** GETSET key value */
@@ -96,6 +99,12 @@ function deadlineOf(client: Client, argv: Argv, expire: ExpireOption | undefined
   return deadlineArg(argv, expire.i, unit, absolute ? 0 : client.server.keyspace.now, command, { positive: true });
 }
 
+/** Gives a key a deadline. */
+function expireAt(client: Client, key: string, entry: Entry, deadline: number): void {
+  client.server.keyspace.setDeadline(entry, deadline);
+  notify(client, "g", "expire", key);
+}
+
 interface SetOptions {
   condition?: "NX" | "XX";
   get: boolean;
@@ -105,7 +114,6 @@ interface SetOptions {
 
 /** SET key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT time | PXAT time | KEEPTTL] */
 function set(client: Client, argv: Argv, reply: Reply): void {
-  const { keyspace } = client.server;
   const options = setOptions(argv);
   const key = argv.string(1);
   const deadline = deadlineOf(client, argv, options.expire, "set");
@@ -115,7 +123,7 @@ function set(client: Client, argv: Argv, reply: Reply): void {
     return;
   }
   const entry = assign(client, key, Bitmap.fromBytes(argv.bytes(2)), options);
-  if (deadline !== NO_DEADLINE) keyspace.setDeadline(entry, deadline);
+  if (deadline !== NO_DEADLINE) expireAt(client, key, entry, deadline);
   if (!options.get) reply.ok();
 }
 
@@ -145,8 +153,8 @@ function setOptions(argv: Argv): SetOptions {
 function setex(name: string, option: ExpireOption["option"]): Handler {
   return (client, argv, reply) => {
     const deadline = deadlineOf(client, argv, { i: 2, option }, name);
-    const entry = assign(client, argv.string(1), Bitmap.fromBytes(argv.bytes(3)));
-    client.server.keyspace.setDeadline(entry, deadline);
+    const key = argv.string(1);
+    expireAt(client, key, assign(client, key, Bitmap.fromBytes(argv.bytes(3))), deadline);
     reply.ok();
   };
 }
@@ -163,14 +171,18 @@ function setnx(client: Client, argv: Argv, reply: Reply): void {
 function getex(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
   const { expire, persist } = getexOptions(argv);
-  const entry = lookupEntry(client, argv.string(1));
+  const key = argv.string(1);
+  const entry = lookupEntry(client, key);
   // Redis looks at the time only where there is a key.
   if (entry === undefined) return reply.nil();
   const deadline = deadlineOf(client, argv, expire, "getex");
   replyValue(reply, keyspace.value(entry));
-  if (deadline <= keyspace.now) keyspace.delete(entry);
-  else if (deadline !== NO_DEADLINE) keyspace.setDeadline(entry, deadline);
-  else if (persist && entry.volatile) keyspace.persist(entry);
+  if (deadline <= keyspace.now) remove(client, key, entry);
+  else if (deadline !== NO_DEADLINE) expireAt(client, key, entry, deadline);
+  else if (persist && entry.volatile) {
+    keyspace.persist(entry);
+    notify(client, "g", "persist", key);
+  }
 }
 
 function getexOptions(argv: Argv): { expire?: ExpireOption; persist: boolean } {

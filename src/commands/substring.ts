@@ -7,6 +7,7 @@ import { clampRange, integerArg } from "./args.js";
 import type { Client } from "./client.js";
 import { CHANGE_KEY, type Command, LOOK_AT_KEY, READ_KEY } from "./command.js";
 import { lookupRead } from "./lookup.js";
+import { notify } from "./notifications.js";
 import { replyBytes } from "./values.js";
 
 const OFFSET_OUT_OF_RANGE = new CommandError("ERR offset is out of range");
@@ -34,13 +35,13 @@ function setrange(client: Client, argv: Argv, reply: Reply): void {
   if (offset < 0) throw OFFSET_OUT_OF_RANGE;
   const length = lengthOf(client, argv.string(1));
   if (argv.byteLength(3) === 0) return reply.integer(length);
-  reply.integer(write(client, argv, offset, length));
+  reply.integer(write(client, argv, offset, length, "setrange"));
 }
 
 /** APPEND key value: an empty value makes a key too. */
 function append(client: Client, argv: Argv, reply: Reply): void {
   const length = lengthOf(client, argv.string(1));
-  reply.integer(write(client, argv, length, length));
+  reply.integer(write(client, argv, length, length, "append"));
 }
 
 /** Length of a key's value in bytes, 0 without a key. Counts no hit or miss: it is asked to write, as with Redis' lookupKeyWrite. */
@@ -51,11 +52,12 @@ function lengthOf(client: Client, key: string): number {
 }
 
 /** Writes the last argument over a value of `length` bytes from byte `offset` on, and gives the length it has then. */
-function write(client: Client, argv: Argv, offset: number, length: number): number {
+function write(client: Client, argv: Argv, offset: number, length: number, event: string): number {
   const bytes = argv.bytes(argv.length - 1);
   const end = offset + bytes.length;
   if (end > BULK_BYTES_MAX) throw TOO_LONG;
   client.server.keyspace.setRange(client.database, argv.string(1), offset, bytes);
+  notify(client, "$", event, argv.string(1));
   return Math.max(length, end);
 }
 

@@ -19,7 +19,9 @@ import { EXPIRE_COMMANDS } from "./expire.js";
 import { INFO_COMMANDS } from "./info.js";
 import { KEY_COMMANDS } from "./keys.js";
 import { MEMORY_COMMANDS } from "./memory.js";
+import { MONITOR_COMMANDS } from "./monitor.js";
 import { OBJECT_COMMANDS } from "./object.js";
+import { PUBSUB_COMMANDS } from "./pubsub-commands.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { STRING_COMMANDS } from "./string.js";
 import { SUBSTRING_COMMANDS } from "./substring.js";
@@ -44,7 +46,9 @@ export const COMMAND_TABLE = new CommandTable(
     ...INFO_COMMANDS,
     ...KEY_COMMANDS,
     ...MEMORY_COMMANDS,
+    ...MONITOR_COMMANDS,
     ...OBJECT_COMMANDS,
+    ...PUBSUB_COMMANDS,
     ...SERVER_COMMANDS,
     ...STRING_COMMANDS,
     ...SUBSTRING_COMMANDS,

@@ -1,10 +1,11 @@
-/** What commands do with whole values: write them as replies, and put another one in their place. */
+/** What commands do with whole values: write them as replies, put another one in their place, and delete them. */
 import { REPLY_SLICE_BYTES } from "../config.js";
 import type { Bitmap } from "../keyspace/bitmap.js";
 import type { Entry } from "../keyspace/entry.js";
 import type { Value } from "../keyspace/value.js";
 import type { Reply } from "../resp/reply.js";
 import type { Client } from "./client.js";
+import { notify } from "./notifications.js";
 
 /** Writes bytes `start`..`start + length - 1` of a value as a bulk: at once if they are few, else in slices. */
 export function replyBytes(reply: Reply, value: Value, start: number, length: number): void {
@@ -23,5 +24,12 @@ export function assign(client: Client, key: string, bitmap: Bitmap, options: { k
   const { keyspace } = client.server;
   const entry = keyspace.setValue(client.database, key, bitmap);
   if (entry.volatile && options.keepTtl !== true) keyspace.persist(entry);
+  notify(client, "$", "set", key);
   return entry;
+}
+
+/** Deletes a key. */
+export function remove(client: Client, key: string, entry: Entry): void {
+  client.server.keyspace.delete(entry);
+  notify(client, "g", "del", key);
 }

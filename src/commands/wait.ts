@@ -4,7 +4,8 @@ import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { integerArg } from "./args.js";
-import type { Client } from "./client.js";
+import { replyError } from "./call.js";
+import type { Client, Pending } from "./client.js";
 import type { Command } from "./command.js";
 
 const TIMEOUT_NOT_AN_INTEGER = new CommandError("ERR timeout is not an integer or out of range");
@@ -12,6 +13,8 @@ const TIMEOUT_NEGATIVE = new CommandError("ERR timeout is negative");
 const LOCAL_OUT_OF_RANGE = new CommandError("ERR value is out of range, value must between 0 and 1");
 const NOT_POSITIVE = new CommandError("ERR value is out of range, must be positive");
 const NOTHING_LOCAL = new CommandError("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+
+const UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
 /** Longest time a timer can be set for, in milliseconds: 24 days. A longer wait has no end. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
@@ -47,7 +50,8 @@ function waitaof(client: Client, argv: Argv, reply: Reply): void {
   waitAtMost(client, until, timeoutMs, answer);
 }
 
-function timeoutArg(argv: Argv, i: number): number {
+/** A time to wait, in milliseconds. */
+export function timeoutArg(argv: Argv, i: number): number {
   const timeoutMs = integerArg(argv, i, TIMEOUT_NOT_AN_INTEGER);
   if (timeoutMs < 0) throw TIMEOUT_NEGATIVE;
   return timeoutMs;
@@ -56,15 +60,23 @@ function timeoutArg(argv: Argv, i: number): number {
 /** Lets the client wait for `until`, or for the time to pass (0: for ever), and answers either way. */
 function waitAtMost(client: Client, until: Promise<void>, timeoutMs: number, answer: (reply: Reply) => void): void {
   let timer: NodeJS.Timeout | undefined;
+  let reason: "timeout" | "error" = "timeout";
+  let unblock: Pending["unblock"];
   const timeout = new Promise<void>((resolve) => {
     if (timeoutMs > 0 && timeoutMs <= TIMER_MS_MAX) timer = setTimeout(resolve, timeoutMs);
+    unblock = (why) => {
+      reason = why;
+      resolve();
+    };
   });
   const cancel = () => clearTimeout(timer);
   const done = (reply: Reply) => {
     cancel();
-    answer(reply);
+    if (reason === "error") replyError(client, reply, UNBLOCKED);
+    else answer(reply);
   };
-  client.pending = { until: Promise.race([until, timeout]), done, failed: done, cancel, isBlocking: true };
+  const pending = { until: Promise.race([until, timeout]), done, failed: done, cancel, isBlocking: true };
+  client.pending = { ...pending, unblock: unblock as NonNullable<Pending["unblock"]> };
 }
 
 export const WAIT_COMMANDS: readonly Command[] = [

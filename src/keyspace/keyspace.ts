@@ -43,6 +43,14 @@ const SEEDS = 2 ** 32;
 
 const ZERO_BIT = Uint8Array.of(0);
 
+/** Who is told of keys that come and go. */
+export interface KeyspaceListener {
+  /** There was no such key, or it has been deleted. */
+  keyCreated(database: number, key: string): void;
+  /** A key has died of its deadline. */
+  keyExpired(database: number, key: string): void;
+}
+
 export interface ScanPage {
   /** Where the next page begins; 0 when this was the last. */
   cursor: number;
@@ -67,6 +75,9 @@ export class Keyspace {
   readonly residency: Residency;
   /** Whether expired keys that nobody asks for are deleted (DEBUG SET-ACTIVE-EXPIRE). */
   expiresActively = true;
+  /** Nothing is deleted for its deadline; but who asks for what has expired finds nothing (CLIENT PAUSE). */
+  isPaused = false;
+  listener: KeyspaceListener | undefined;
 
   readonly #storage: Storage;
   readonly #clock: Clock;
@@ -350,7 +361,8 @@ export class Keyspace {
   }
 
   /** Makes an entry for a key where there is no row yet. */
-  #place({ contents: { absent, entries, created } }: Database, key: string, id: number): number {
+  #place(database: Database, key: string, id: number): number {
+    const { absent, entries, created } = database.contents;
     absent.delete(key);
     const tombstone = entries.findKey(key);
     // Whoever names the old row in the log does so by its number in the file: the entry can go.
@@ -361,6 +373,7 @@ export class Keyspace {
     entries.setCreatedIn(number, this.#log.number);
     created.add(number);
     this.residency.grew();
+    this.listener?.keyCreated(database.number, key);
     return number;
   }
 
@@ -596,18 +609,20 @@ export class Keyspace {
 
   // --- expiring: the only place where a key dies of its deadline
 
-  /** Deletes the entry if its deadline has passed (Redis: strictly passed), and says whether it did. */
+  /** Deletes the entry if its deadline has passed (Redis: strictly passed), and says whether it has. */
   #expire(database: Database, number: number): boolean {
     if (this.now <= database.contents.entries.deadline(number)) return false;
+    if (this.isPaused) return true;
     this.expiredKeys++;
     this.#delete(database, number);
+    this.listener?.keyExpired(database.number, database.contents.entries.key(number));
     return true;
   }
 
   /** Active expiry: finds keys whose deadline has passed and that nobody asks for, for at most BACKLOG_BUDGET_MS. */
   expireCycle(): void {
     this.tick();
-    if (!this.expiresActively) return;
+    if (!this.expiresActively || this.isPaused) return;
     const end = performance.now() + BACKLOG_BUDGET_MS;
     do {
       const rows = this.#storage.expired(this.now, this.#expired, EXPIRE_BATCH_ROWS);

@@ -2,17 +2,26 @@
  * One connection: bytes in, commands run, replies out. All requests of a chunk are run, and their replies leave in one write at the
  * end of the turn; at once where there are many, or something has to be waited for.
  * A client that does not read is not served: while more than REPLY_PAUSE_BYTES wait for it, nothing of it is run, and nothing
- * is read beyond READ_AHEAD_BYTES.
+ * is read beyond READ_AHEAD_BYTES. Messages, which it did not ask for, wait in a PushQueue for it to read, up to a bound.
  */
 import type { Socket } from "node:net";
 import { runBits } from "../commands/bit-run.js";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";
 import { execute } from "../commands/execute.js";
-import { READ_AHEAD_BYTES, REPLY_CLOSE_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
+import {
+  PUSH_CLOSE_BYTES,
+  PUSH_CLOSE_SOFT_BYTES,
+  PUSH_CLOSE_SOFT_MS,
+  READ_AHEAD_BYTES,
+  REPLY_CLOSE_BYTES,
+  REPLY_PAUSE_BYTES,
+} from "../config.js";
 import { ProtocolError } from "../errors.js";
+import type { Argv } from "../resp/argv.js";
 import type { Reply, Segment } from "../resp/reply.js";
 import { AUTHENTICATED_LIMITS, RequestParser, UNAUTHENTICATED_LIMITS } from "../resp/request-parser.js";
+import { PushQueue } from "./push-queue.js";
 import type { Sender, Turn } from "./turn.js";
 
 /** What the connections of a listener share. */
@@ -33,6 +42,11 @@ export class Connection implements Peer, Sender {
   readonly #turn: Turn;
   /** Segments that wait: for the turn's end, for the client to take a stream before them, or under `always` for a commit. */
   readonly #unsent: Segment[] = [];
+  /** Messages that came after them. */
+  readonly #pushed = new PushQueue();
+  /** Since when more of them wait than PUSH_CLOSE_SOFT_BYTES. */
+  #behindSinceMs: number | undefined;
+  #isRunning = false;
   /** Under `always`: `changes` of the keyspace when the unsent replies were made, and whether this client made any of them. */
   #unsentChanges = 0;
   #hasWritten = false;
@@ -68,13 +82,46 @@ export class Connection implements Peer, Sender {
 
   get replyBytes(): number {
     const unsent = this.#unsent.reduce((sum, part) => sum + (part instanceof Uint8Array ? part.length : 0), 0);
-    return unsent + this.#socket.writableLength;
+    return unsent + this.#pushedBytes;
   }
 
-  /** Ends the connection now. */
+  get #pushedBytes(): number {
+    return this.#pushed.byteLength + this.#socket.writableLength;
+  }
+
+  /** Ends the connection now: nobody sees the client any more. */
   destroy(): void {
     this.#isEnded = true;
+    this.#client.leave();
     this.#socket.destroy();
+  }
+
+  push(bytes: Uint8Array): void {
+    if (this.#isEnded) return;
+    if (this.#isRunning) return this.#reply.raw(bytes);
+    if (!this.#hasUnsent) this.#turn.add(this);
+    this.#pushed.add(bytes);
+    this.#unsentChanges = this.#server.keyspace.changes;
+    if (!this.#isTooFarBehind()) return;
+    this.#server.log.warning(
+      `client ${this.#client.id} at ${this.address} closed: ${this.#pushedBytes} bytes of messages wait for it`,
+    );
+    this.destroy();
+  }
+
+  /** Whether a client reads so much more slowly than messages come that it must go. */
+  #isTooFarBehind(): boolean {
+    const bytes = this.#pushedBytes;
+    if (bytes <= PUSH_CLOSE_SOFT_BYTES) {
+      this.#behindSinceMs = undefined;
+      return false;
+    }
+    this.#behindSinceMs ??= performance.now();
+    return bytes > PUSH_CLOSE_BYTES || performance.now() - this.#behindSinceMs > PUSH_CLOSE_SOFT_MS;
+  }
+
+  get #hasUnsent(): boolean {
+    return this.#unsent.length > 0 || this.#pushed.byteLength > 0;
   }
 
   /** Runs nothing more, and ends the connection when the replies so far are sent. */
@@ -109,8 +156,9 @@ export class Connection implements Peer, Sender {
     this.#send();
     while (this.#canRun() && (this.#runChunk() || this.#unsent.length > 0)) this.#send();
     if (this.#isEnded) return;
-    if ((this.#client.closing && this.#unsent.length === 0) || (this.#hasAll && this.#canRun())) {
+    if ((this.#client.closing && !this.#hasUnsent) || (this.#hasAll && this.#canRun())) {
       this.#isEnded = true;
+      this.#client.leave();
       this.#socket.destroySoon();
       return;
     }
@@ -122,25 +170,31 @@ export class Connection implements Peer, Sender {
       !this.#isEnded &&
       !this.#client.closing &&
       this.#client.pending === undefined &&
-      this.#unsent.length === 0 &&
+      !this.#hasUnsent &&
       this.#socket.writableLength <= REPLY_PAUSE_BYTES
     );
   }
 
-  /** Runs the requests that have arrived, until there is enough to send. Returns whether to go on now and not at the turn's end. */
-  #runChunk(): boolean {
+  /**
+   * Runs the requests that have arrived, after `first`, which had to wait itself, until there is enough to send. Returns whether to go on
+   * now and not at the turn's end.
+   */
+  #runChunk(first?: Argv): boolean {
     const client = this.#client;
     const { keyspace, saver } = this.#server;
+    let waited = first;
     keyspace.tick();
     // Others may have changed the user meanwhile.
     this.#parser.limits = limitsOf(client);
+    this.#isRunning = true;
     try {
       while (!this.#hasEnough()) {
         const { mustAuthenticate } = client;
         const { changes } = keyspace;
-        if (!runBits(client, this.#parser, this.#reply)) {
-          const argv = this.#parser.next();
+        if (waited !== undefined || !runBits(client, this.#parser, this.#reply)) {
+          const argv = waited ?? this.#parser.next();
           if (argv === undefined) break;
+          waited = undefined;
           execute(client, argv, this.#reply);
         }
         if (keyspace.changes !== changes) {
@@ -156,12 +210,20 @@ export class Connection implements Peer, Sender {
       this.#server.log.verbose(`client ${client.id} at ${this.address}: ${error.message}`);
       this.#reply.error(`ERR ${error.message}`);
       client.closing = true;
+    } finally {
+      this.#isRunning = false;
     }
     const isUrgent = this.#hasEnough() || client.closing || client.pending !== undefined;
-    this.#reply.take(this.#unsent);
+    this.#takeReplies();
     this.#unsentChanges = keyspace.changes;
     saver.noticeChanges();
     return isUrgent;
+  }
+
+  /** Puts what was replied behind the messages that came before. */
+  #takeReplies(): void {
+    this.#pushed.take(this.#unsent);
+    this.#reply.take(this.#unsent);
   }
 
   /** Whether the client must first take what there is: a stream, or many replies. */
@@ -173,9 +235,13 @@ export class Connection implements Peer, Sender {
     const settle = (write: (reply: Reply) => void) => {
       this.#client.pending = undefined;
       if (this.#isEnded) return;
-      this.#reply.protocol = this.#client.protocol;
-      write(this.#reply);
-      this.#reply.take(this.#unsent);
+      if (pending.again === undefined) {
+        this.#reply.protocol = this.#client.protocol;
+        write(this.#reply);
+        this.#takeReplies();
+      } else {
+        this.#runChunk(pending.again);
+      }
       this.advance();
     };
     pending.until.then(
@@ -187,7 +253,8 @@ export class Connection implements Peer, Sender {
   /** Writes what waits, as long as the client takes it: a stream is pulled no faster than it is read. */
   #send(): void {
     const socket = this.#socket;
-    if (this.#unsent.length > 0 && this.#mustHold()) return;
+    if (this.#hasUnsent && this.#mustHold()) return;
+    if (!socket.writableNeedDrain) this.#pushed.take(this.#unsent);
     for (let segment = this.#unsent[0]; segment !== undefined && !this.#isEnded; segment = this.#unsent[0]) {
       if (segment instanceof Uint8Array) {
         this.#unsent.shift();

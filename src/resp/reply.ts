@@ -180,6 +180,11 @@ export class Reply {
     this.#text("\r\n");
   }
 
+  /** Bytes that are encoded already. */
+  raw(bytes: Uint8Array): void {
+    this.#bytes(bytes);
+  }
+
   /** Where the next reply begins, for `rewind()`. */
   mark(): Mark {
     return this.#size;

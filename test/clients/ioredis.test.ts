@@ -1,6 +1,7 @@
 /** ioredis, with its defaults (RESP3 and the ready check) and with RESP2, against the built server. */
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { latch } from "../support/latch.js";
 import { Sandbox, type ServerProcess } from "../support/server-process.js";
 
 const place = new Sandbox();
@@ -45,6 +46,17 @@ describe.each(VARIANTS)("ioredis with %s", (_name, options) => {
     const list = String(await client.client("LIST"));
     expect(list).toContain("lib-name=ioredis");
     expect(list).toContain(`resp=${options.protocol ?? 3}`);
+  });
+
+  test("monitors", async () => {
+    const monitor = await client.monitor();
+    const { promise: shown, resolve } = latch<string[]>();
+    monitor.on("monitor", (_time: string, args: string[]) => {
+      if (args[0]?.toLowerCase() === "echo") resolve(args);
+    });
+    await client.echo("seen");
+    expect((await shown).slice(1)).toEqual(["seen"]);
+    monitor.disconnect();
   });
 
   test("sets, gets and counts bits", async () => {

@@ -1,6 +1,7 @@
 /** node-redis, with its defaults (RESP3) and with RESP2, against the built server. */
 import { createClient, RESP_TYPES } from "redis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { latch } from "../support/latch.js";
 import { Sandbox, type ServerProcess } from "../support/server-process.js";
 
 const place = new Sandbox();
@@ -39,6 +40,65 @@ describe.each(VARIANTS)("node-redis with %s", (_name, options) => {
     const list = await client.sendCommand(["CLIENT", "LIST"]);
     expect(String(list)).toContain("lib-name=node-redis");
     expect(String(list)).toContain(`resp=${"RESP" in options ? 2 : 3}`);
+  });
+
+  test("subscribes to channels and patterns, and gets messages", async () => {
+    const subscriber = await connected(options);
+    const heard: [string, string, string][] = [];
+    const { promise: all, resolve } = latch();
+    await subscriber.subscribe("news", (message, channel) => void heard.push(["channel", channel, message]));
+    await subscriber.sSubscribe("shard", (message, channel) => void heard.push(["shard", channel, message]));
+    await subscriber.pSubscribe("n*", (message, channel) => {
+      heard.push(["pattern", channel, message]);
+      if (message === "last") resolve();
+    });
+    expect(await client.publish("news", "\u00e4 first")).toBe(2);
+    expect(await client.sPublish("shard", "second")).toBe(1);
+    expect(await client.pubSubNumSub(["news"])).toMatchObject({ news: 1 });
+    expect(await client.publish("n", "last")).toBe(1);
+    await all;
+    expect(heard).toEqual([
+      ["channel", "news", "\u00e4 first"],
+      ["pattern", "news", "\u00e4 first"],
+      ["shard", "shard", "second"],
+      ["pattern", "n", "last"],
+    ]);
+    await subscriber.unsubscribe();
+    await subscriber.pUnsubscribe();
+    await subscriber.sUnsubscribe();
+    expect(await subscriber.get("nope")).toBeNull();
+    subscriber.destroy();
+  });
+
+  test("hears what happens to keys", async () => {
+    await client.configSet("notify-keyspace-events", "KEA");
+    const subscriber = await connected(options);
+    const heard: string[] = [];
+    const { promise: all, resolve } = latch();
+    await subscriber.pSubscribe("__key*__:*", (message, channel) => {
+      heard.push(`${channel} ${message}`);
+      if (channel === "__keyevent@0__:del") resolve();
+    });
+    await client.setBit("k", 1, 1);
+    await client.del("k");
+    await all;
+    expect(heard).toEqual([
+      "__keyspace@0__:k setbit",
+      "__keyevent@0__:setbit k",
+      "__keyspace@0__:k del",
+      "__keyevent@0__:del k",
+    ]);
+    await client.configSet("notify-keyspace-events", "");
+    subscriber.destroy();
+  });
+
+  test("monitors", async () => {
+    const monitor = await connected(options);
+    const { promise: shown, resolve } = latch<string>();
+    await monitor.monitor((line) => resolve(String(line)));
+    await client.echo("seen");
+    expect(await shown).toMatch(/^\d+\.\d{6} \[0 127\.0\.0\.1:\d+\] "ECHO" "seen"$/);
+    monitor.destroy();
   });
 
   test("sets, gets and counts bits", async () => {

@@ -29,6 +29,7 @@ describe.skipIf(python === undefined)("redis-py with its defaults", () => {
     ["keeps every byte of keys and values", "strings"],
     ["lists, renames, expires and deletes keys", "keys"],
     ["runs transactions and pipelines, and sees a watched key change", "transactions"],
+    ["subscribes to channels and to what happens to keys, and monitors", "channels"],
     ["uses databases, INFO, CONFIG and connection pools", "connection"],
   ])("%s", (_sentence, scenario) => run("redis_py.py", server, scenario));
 

@@ -36,6 +36,39 @@ def bits(port):
     assert r.bitcount("n") == 12501 * 8 - 2
 
 
+def channels(port):
+    r = connect(port)
+    r.config_set("notify-keyspace-events", "Eg$x")
+    subscriber = r.pubsub(ignore_subscribe_messages=True)
+    subscriber.subscribe("news")
+    subscriber.psubscribe("__keyevent@0__:*")
+    # The subscriptions are made when their confirmations are read.
+    while subscriber.subscribed and r.pubsub_numsub("news") != [(b"news", 1)]:
+        subscriber.get_message(timeout=1)
+    assert r.publish("news", b"\x00\xff") == 1
+    r.setbit("k", 7, 1)
+    r.set("e", 1, px=10)
+    r.delete("k")
+    heard = []
+    while len(heard) < 6:
+        message = subscriber.get_message(timeout=10)
+        if message is not None:
+            heard.append((message["type"], message["channel"], message["data"]))
+    assert heard[0] == ("message", b"news", b"\x00\xff"), heard
+    events = [(channel.split(b":")[1], key) for _, channel, key in heard[1:]]
+    assert events[:3] == [(b"setbit", b"k"), (b"set", b"e"), (b"expire", b"e")], events
+    assert sorted(events[3:]) == [(b"del", b"k"), (b"expired", b"e")], events
+    assert r.pubsub_channels() == [b"news"] and r.pubsub_numpat() == 1
+    subscriber.unsubscribe()
+    subscriber.punsubscribe()
+    subscriber.close()
+    r.config_set("notify-keyspace-events", "")
+    with r.monitor() as monitor:
+        r.echo("seen")
+        command = monitor.next_command()
+        assert command["command"] == "ECHO seen" and command["db"] == 0, command
+
+
 def strings(port):
     r = connect(port)
     every = bytes(range(256))
@@ -146,6 +179,7 @@ if __name__ == "__main__":
         connect(port_number).flushall()
     {
         "bits": bits,
+        "channels": channels,
         "strings": strings,
         "keys": keys,
         "transactions": transactions,

@@ -141,9 +141,9 @@ describe("a client that is not plain", () => {
   test("is refused without its password", () => {
     const side = new Side(true);
     side.pipe(bits);
-    side.server.settings.requirepass = "secret";
+    side.server.users.requirepass = "secret";
     const other = side.server.connect();
-    expect(other.client.authenticated).toBe(false);
+    expect(other.client.mustAuthenticate).toBe(true);
     const parser = new RequestParser();
     parser.feed(bits);
     expect(runBits(other.client, parser, new Reply())).toBe(false);

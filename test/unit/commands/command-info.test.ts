@@ -31,13 +31,13 @@ const DIFFERENCES = {
   /** Commands that Redis 7.0.15 does not have. */
   ours: {
     bitopcard: "how many bits a BITOP would set, without a key for them",
+    "client|no-touch": "Redis 7.2's: who only looks at keys keeps none of them in memory",
     "client|setinfo": "Redis 7.2's: today's clients send it on every connection",
     cohort: "a table of bitmapist's in one command",
     waitaof: "Redis 7.2's: how a client waits for the disk, whatever appendfsync is",
   } as Record<string, string>,
   /** Subcommands of Redis' that containers of ours lack, by container. */
   missing: {
-    client: ["caching", "getredir", "pause", "tracking", "trackinginfo", "unblock", "unpause"],
     command: ["getkeysandflags"],
     config: ["rewrite"],
   } as Record<string, string[]>,

@@ -5,6 +5,10 @@ import { Users } from "../../../src/commands/acl-users.js";
 import { Client, type Peer, type Pending } from "../../../src/commands/client.js";
 import { type ServerContext, type Settings, Stats } from "../../../src/commands/context.js";
 import { execute } from "../../../src/commands/execute.js";
+import { Monitors } from "../../../src/commands/monitor.js";
+import { Notifications } from "../../../src/commands/notifications.js";
+import { Pause } from "../../../src/commands/pause.js";
+import { PubSub } from "../../../src/commands/pubsub.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import type { AppendFsync, DebugUsers } from "../../../src/config.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
@@ -46,6 +50,10 @@ export class TestServer implements ServerContext {
   readonly aclLog = new AclLog();
   aclfile: string | undefined;
   readonly settings: Settings = { appendfsync: "everysec" };
+  readonly pubsub = new PubSub();
+  readonly monitors = new Monitors();
+  readonly notifications = new Notifications(this.pubsub, this.keyspace);
+  readonly pause = new Pause(this.keyspace);
   readonly stats = new Stats();
   readonly logged: string[] = [];
   readonly log = new LineLog("debug", (line) => void this.logged.push(line));
@@ -89,6 +97,11 @@ export class TestClient implements Peer {
 
   destroy(): void {
     this.isDestroyed = true;
+    this.client.leave();
+  }
+
+  push(bytes: Uint8Array): void {
+    this.#reply.raw(bytes);
   }
 
   /** Runs one request, given as its arguments, and gives what was replied to it. */

@@ -13,6 +13,7 @@ const HEADINGS: readonly (readonly [Group, string])[] = [
   ["string", "strings"],
   ["generic", "keys"],
   ["transactions", "transactions"],
+  ["pubsub", "channels"],
   ["connection", "connection"],
   ["server", "server"],
 ];

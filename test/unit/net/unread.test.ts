@@ -5,7 +5,14 @@ import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Client } from "../../../src/commands/client.js";
-import { CLIENTS_MAX, DEFAULT_OPTIONS, MEMORY_DB, MIB, READ_BUFFER_BYTES } from "../../../src/config.js";
+import {
+  CLIENTS_MAX,
+  DEFAULT_OPTIONS,
+  MEMORY_DB,
+  MIB,
+  PUSH_CLOSE_BYTES,
+  READ_BUFFER_BYTES,
+} from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { LineLog } from "../../../src/log.js";
 import { Server } from "../../../src/server.js";
@@ -460,4 +467,67 @@ test("requests of two clients that come in pieces by turns do not mix", async ()
     const replies = await Promise.all(clients.map((client) => client.replies(1)));
     expect(replies).toEqual(texts.map((echoed) => [`$${echoed.length}\r\n${echoed}\r\n`]));
   }
+});
+
+describe("a subscriber that does not read", () => {
+  /** Publishes until the server has more than `bytes` for it that its socket does not take. */
+  async function publish(publisher: RawClient, bytes: number, isEnough: () => boolean): Promise<void> {
+    const message = "m".repeat(1000);
+    for (let sent = 0; sent < bytes && !isEnough(); sent += 100 * message.length) {
+      await publisher.pipeline(Array.from({ length: 100 }, () => ["PUBLISH", "c", message]));
+    }
+  }
+
+  test("is closed at the bound, and costs the publisher and other subscribers nothing", async () => {
+    const slow = await unreading();
+    slow.write(encodeRequest(["SUBSCRIBE", "c"]));
+    const other = await reading();
+    await other.call("SUBSCRIBE", "c");
+    const publisher = await reading();
+    await until("the slow one has subscribed", () => clientOf(slow)?.subscriptions !== undefined);
+    let waitedMax = 0;
+    await publish(publisher, 4 * PUSH_CLOSE_BYTES, () => {
+      waitedMax = Math.max(waitedMax, clientOf(slow)?.peer.replyBytes ?? 0);
+      return clientOf(slow) === undefined;
+    });
+    expect(clientOf(slow)).toBeUndefined();
+    expect(waitedMax).toBeGreaterThan(PUSH_CLOSE_BYTES / 2);
+    expect(waitedMax).toBeLessThanOrEqual(PUSH_CLOSE_BYTES);
+    expect(await publisher.call("PUBLISH", "c", "last")).toBe(":1\r\n");
+    expect(other.isClosed).toBe(false);
+  });
+
+  test("is closed at the bound when it is a monitor, too", async () => {
+    const slow = await unreading();
+    slow.write(encodeRequest(["MONITOR"]));
+    const other = await reading();
+    await until("it monitors", () => clientOf(slow)?.isMonitor === true);
+    const request = ["ECHO", "m".repeat(10_000)];
+    for (let i = 0; i < 200 && clientOf(slow) !== undefined; i++) {
+      await other.pipeline(Array.from({ length: 100 }, () => request));
+    }
+    expect(clientOf(slow)).toBeUndefined();
+    expect(server.monitors.isOn).toBe(false);
+  });
+
+  test("gets every message in its order when it reads before that, and its replies behind them", async () => {
+    const slow = await unreading();
+    slow.write(encodeRequest(["SUBSCRIBE", "c"]));
+    const publisher = await reading();
+    await until("it has subscribed", () => clientOf(slow)?.subscriptions !== undefined);
+    const count = 20_000;
+    for (let i = 0; i < count; i += 100) {
+      const batch = Array.from({ length: 100 }, (_, j) => ["PUBLISH", "c", `${i + j}`.padEnd(500, ".")]);
+      await publisher.pipeline(batch);
+    }
+    slow.write(encodeRequest(["PING", "behind"]));
+    let received = "";
+    slow.on("data", (chunk) => {
+      received += chunk.toString("latin1");
+    });
+    slow.resume();
+    await until("all has come", () => received.endsWith("behind\r\n"));
+    const numbers = [...received.matchAll(/\r\n(\d+)\.+\r\n/g)].map(([, number]) => Number(number));
+    expect(numbers).toEqual(Array.from({ length: count }, (_, i) => i));
+  });
 });
