@@ -17,7 +17,7 @@ export function call(command: Command, client: Client, argv: Argv, reply: Reply)
   const mark = reply.mark();
   stats.count(command.name);
   client.lastCommand = command.name;
-  if (debug) log.notice(`client ${client.id}: ${describe(argv)}`);
+  if (debug) log.notice(`client ${client.id}: ${describe(command, argv)}`);
   try {
     command.handler(client, argv, reply);
   } catch (error) {
@@ -44,8 +44,8 @@ const DESCRIBED_ARGUMENTS_MAX = 16;
 const DESCRIBED_BYTES_MAX = 64;
 
 /** A request for the log: its first arguments, their first bytes; passwords are not shown. */
-function describe(argv: Argv): string {
-  if (argv.is(0, "AUTH") || argv.is(0, "HELLO")) return `${argv.string(0)} (redacted)`;
+function describe({ name }: Command, argv: Argv): string {
+  if (name === "auth" || name === "hello" || name === "config|set") return `${argv.string(0)} (redacted)`;
   const shown: string[] = [];
   for (let i = 0; i < Math.min(argv.length, DESCRIBED_ARGUMENTS_MAX); i++) {
     shown.push(JSON.stringify(argv.bytes(i).subarray(0, DESCRIBED_BYTES_MAX).toString("latin1")));

@@ -56,7 +56,7 @@ function auth(client: Client, argv: Argv, reply: Reply): void {
   if (argv.length > 3) throw SYNTAX_ERROR;
   if (argv.length === 2 && client.server.settings.requirepass === "") throw NO_PASSWORD;
   const user = argv.length === 3 ? argv.string(1) : "default";
-  authenticate(client, user, argv.bytes(argv.length - 1));
+  client.server.logins.attempt(client, () => authenticate(client, user, argv.bytes(argv.length - 1)));
   reply.ok();
 }
 
@@ -82,7 +82,8 @@ function hello(client: Client, argv: Argv, reply: Reply): void {
   }
   for (let i = 2; i < argv.length; i++) {
     if (argv.is(i, "AUTH") && i + 2 < argv.length) {
-      authenticate(client, argv.string(i + 1), argv.bytes(i + 2));
+      const [user, password] = [argv.string(i + 1), argv.bytes(i + 2)];
+      client.server.logins.attempt(client, () => authenticate(client, user, password));
       i += 2;
     } else if (argv.is(i, "SETNAME") && i + 1 < argv.length) {
       client.name = checkName(argv.string(++i));

@@ -4,15 +4,14 @@ import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
 import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
+import type { ServerOptions } from "../options/table.js";
+import type { RequestLimits } from "../resp/request-parser.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
+import type { LoginLimit } from "./login-limit.js";
 
-/** Settings that CONFIG SET can change while the server runs. */
-export interface Settings {
-  appendfsync: AppendFsync;
-  /** Its bytes as latin1, which is how arguments come. The empty string means no password. */
-  requirepass: string;
-}
+/** All options as they are now: CONFIG SET changes those of them that may change while the server runs. */
+export type Settings = ServerOptions;
 
 export interface CommandStats {
   calls: number;
@@ -50,7 +49,6 @@ export interface ServerContext {
   readonly runId: string;
   readonly startedMs: number;
   readonly pid: number;
-  readonly host: string | undefined;
   port: number;
   /** The file, or `:memory:`. */
   readonly db: string;
@@ -60,6 +58,11 @@ export interface ServerContext {
   readonly storage: Storage;
   readonly clients: Map<number, Client>;
   readonly settings: Settings;
+  /** The file the options came from, which CONFIG REWRITE writes. */
+  readonly configFile: string | undefined;
+  /** What clients may send, before they are authenticated and after. */
+  readonly requestLimits: Readonly<Record<"authenticated" | "unauthenticated", RequestLimits>>;
+  readonly logins: LoginLimit;
   readonly stats: Stats;
   readonly log: Log;
   /** Log every command. */
@@ -67,6 +70,8 @@ export interface ServerContext {
   /** Who may use DEBUG. */
   readonly enableDebugCommand: DebugUsers;
   setAppendfsync(appendfsync: AppendFsync): void;
+  /** Reads the certificates anew, for connections to come. Throws the reason when they are not good, and the old ones stay. */
+  renewTls(): void;
   /** Ends the server; `save` commits what has changed first. Rejects when that fails, and then the server goes on. */
   shutdown(options: { save: boolean }): Promise<void>;
   /** Gives a client its number. */

@@ -38,7 +38,6 @@ const DIFFERENCES = {
   missing: {
     client: ["caching", "getredir", "pause", "tracking", "trackinginfo", "unblock", "unpause"],
     command: ["getkeysandflags"],
-    config: ["rewrite"],
   } as Record<string, string[]>,
 };
 

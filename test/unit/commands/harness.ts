@@ -3,14 +3,17 @@ import { ManualClock } from "../../../src/clock.js";
 import { Client, type Peer, type Pending } from "../../../src/commands/client.js";
 import { type ServerContext, type Settings, Stats } from "../../../src/commands/context.js";
 import { execute } from "../../../src/commands/execute.js";
+import { LoginLimit } from "../../../src/commands/login-limit.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import type { AppendFsync, DebugUsers } from "../../../src/config.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
 import { LineLog } from "../../../src/log.js";
+import { DEFAULT_OPTIONS } from "../../../src/options/table.js";
 import { Argv } from "../../../src/resp/argv.js";
 import { Reply } from "../../../src/resp/reply.js";
+import { AUTHENTICATED_LIMITS, UNAUTHENTICATED_LIMITS } from "../../../src/resp/request-parser.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 
 /** A Thursday in November 2023. */
@@ -31,7 +34,6 @@ export class TestServer implements ServerContext {
   readonly runId = "f".repeat(40);
   readonly startedMs = START_MS;
   readonly pid = 4242;
-  readonly host = "localhost";
   port = 6379;
   readonly db = "data.db";
   readonly commands = COMMAND_TABLE;
@@ -40,7 +42,13 @@ export class TestServer implements ServerContext {
   readonly keyspace = new Keyspace(this.storage, this.clock, () => 0);
   readonly saver = new Saver(this.keyspace, this.storage, this.clock);
   readonly clients = new Map<number, Client>();
-  readonly settings: Settings = { appendfsync: "everysec", requirepass: "" };
+  readonly settings: Settings = { ...DEFAULT_OPTIONS, db: "data.db" };
+  configFile: string | undefined;
+  readonly requestLimits = {
+    authenticated: { ...AUTHENTICATED_LIMITS },
+    unauthenticated: { ...UNAUTHENTICATED_LIMITS },
+  };
+  readonly logins = new LoginLimit();
   readonly stats = new Stats();
   readonly logged: string[] = [];
   readonly log = new LineLog("debug", (line) => void this.logged.push(line));
@@ -52,6 +60,9 @@ export class TestServer implements ServerContext {
   setAppendfsync(appendfsync: AppendFsync): void {
     this.settings.appendfsync = appendfsync;
   }
+
+  /** Throws where a test wants it to. */
+  renewTls = (): void => {};
 
   async shutdown(options: { save: boolean }): Promise<void> {
     this.shutdowns.push(options);

@@ -5,9 +5,10 @@ import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Client } from "../../../src/commands/client.js";
-import { CLIENTS_MAX, DEFAULT_OPTIONS, MEMORY_DB, MIB, READ_BUFFER_BYTES } from "../../../src/config.js";
+import { MEMORY_DB, MIB, READ_BUFFER_BYTES } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { LineLog } from "../../../src/log.js";
+import { DEFAULT_OPTIONS } from "../../../src/options/table.js";
 import { Server } from "../../../src/server.js";
 import { encodeRequest, RawClient } from "../../support/raw-client.js";
 import { randomOf } from "../keyspace/bytes.js";
@@ -19,7 +20,7 @@ let server: Server;
 
 beforeAll(async () => {
   const log = new LineLog("warning", () => {});
-  server = await Server.start({ ...DEFAULT_OPTIONS, host: "127.0.0.1", port: 0, db: MEMORY_DB }, log);
+  server = await Server.start({ ...DEFAULT_OPTIONS, bind: ["127.0.0.1"], port: 0, db: MEMORY_DB }, log);
 });
 
 afterAll(async () => {
@@ -347,7 +348,7 @@ describe("more clients than there may be", () => {
     const rejected = server.stats.rejectedConnections;
     const stand: number[] = [];
     // Stand-ins, since ten thousand sockets are another test's.
-    for (let id = -1; server.clients.size < CLIENTS_MAX; id--) {
+    for (let id = -1; server.clients.size < server.settings.maxclients; id--) {
       server.clients.set(id, some as Client);
       stand.push(id);
     }
