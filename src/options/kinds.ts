@@ -187,19 +187,17 @@ export interface Renaming {
   to: string;
 }
 
-export const renamings: Kind<readonly Renaming[]> = {
-  ...list<readonly Renaming[]>(
-    "<command> <name>",
-    ([from, to, ...more], before) => {
-      if (from === undefined || to === undefined || more.length > 0) {
-        throw new OptionError("Bad directive or wrong number of arguments");
-      }
-      return [...before, { from, to }];
-    },
-    () => "",
-    (value) => value.map(({ from, to }) => `${quoted(from)} ${quoted(to)}`),
-  ),
-};
+export const renamings: Kind<readonly Renaming[]> = list<readonly Renaming[]>(
+  "<command> <name>",
+  ([from, to, ...more], before) => {
+    if (from === undefined || to === undefined || more.length > 0) {
+      throw new OptionError("Bad directive or wrong number of arguments");
+    }
+    return [...before, { from, to }];
+  },
+  () => "",
+  (value) => value.map(({ from, to }) => `${quoted(from)} ${quoted(to)}`),
+);
 
 /** The classes of clients that a limit of unsent replies is for, by Redis' names. `slave` is another word for `replica`. */
 export const OUTPUT_CLASSES = ["normal", "slave", "pubsub"] as const;
