@@ -6,12 +6,17 @@ import { spawnSync } from "node:child_process";
 
 const TIMEOUT_MS = 120_000;
 
-const { stdout, stderr } = spawnSync("npm", ["audit", "--omit=dev", "--json"], { encoding: "utf8", timeout: TIMEOUT_MS });
+const { stdout, stderr } = spawnSync("npm", ["audit", "--omit=dev", "--json"], {
+  encoding: "utf8",
+  timeout: TIMEOUT_MS,
+});
 const report = parse(stdout);
 const found = report?.metadata?.vulnerabilities?.total;
 if (found === undefined) {
   const reason = report?.message ?? report?.error?.summary ?? stderr ?? "";
-  console.log(`audit: not done, the registry does not answer: ${String(reason).trim().split("\n")[0] || "no reason given"}`);
+  console.log(
+    `audit: not done, the registry does not answer: ${String(reason).trim().split("\n")[0] || "no reason given"}`,
+  );
 } else if (found === 0) {
   console.log("audit: no known weaknesses in the packages that the server runs with");
 } else {
