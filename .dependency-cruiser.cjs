@@ -1,7 +1,7 @@
 /**
  * Imports point downward only, without cycles:
  *
- *   cli > server > net | migrate > commands > keyspace | resp | rdb > config, errors, event-classes, clock, log, memory-size, passing-buffer, version, young-space
+ *   cli > server > net | migrate > commands > options > keyspace | resp | rdb > config, errors, event-classes, clock, log, memory-size, passing-buffer, version, young-space
  *
  * Beside them stands storage: server knows it, and it knows only what keyspace declares. A subcommand that works on a file
  * (check, backup) or is a client of a server needs no Server: cli may use storage and migrate for it, and nothing between.
@@ -15,6 +15,7 @@ const layers = {
   net: "^src/net/",
   migrate: "^src/migrate/",
   commands: "^src/commands/",
+  options: "^src/options/",
   keyspace: "^src/keyspace/",
   resp: "^src/resp/",
   rdb: "^src/rdb/",
@@ -24,11 +25,12 @@ const layers = {
 
 /** Which layers each may import, beside itself. */
 const allowed = {
-  cli: ["server", "storage", "migrate", "base"],
-  server: ["net", "migrate", "commands", "keyspace", "resp", "storage", "base"],
-  net: ["commands", "keyspace", "resp", "base"],
+  cli: ["server", "storage", "migrate", "options", "base"],
+  server: ["net", "migrate", "commands", "options", "keyspace", "resp", "storage", "base"],
+  net: ["commands", "options", "keyspace", "resp", "base"],
   migrate: ["commands", "keyspace", "resp", "rdb", "base"],
-  commands: ["keyspace", "resp", "rdb", "base"],
+  commands: ["options", "keyspace", "resp", "rdb", "base"],
+  options: ["resp", "base"],
   keyspace: ["base"],
   resp: ["base"],
   rdb: ["base"],

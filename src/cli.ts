@@ -6,7 +6,8 @@ import { Command } from "commander";
 import { addBackupCommand } from "./cli/backup.js";
 import { addCheckCommand } from "./cli/check.js";
 import { type FlagNames, translateGoFlags } from "./cli/go-flags.js";
-import { addServeCommand } from "./cli/serve.js";
+import { addServeCommand, LIST_OPTIONS } from "./cli/serve.js";
+import { isWithoutEffect } from "./options/table.js";
 
 const program = new Command("bitmapist-server")
   // --help and --version belong to the subcommands; without one they reach serve, the default.
@@ -36,5 +37,5 @@ function flagNames(): FlagNames {
       if (flag) (option.required ? valued : switches).add(flag.replace(/^-+/, ""));
     }
   }
-  return { valued, switches };
+  return { valued, lists: LIST_OPTIONS, isWithoutEffect, switches };
 }

@@ -1,8 +1,7 @@
 /**
- * Every option, default and limit of the server, each with its unit and, where Redis has one, its CONFIG name.
- * Nothing else in the source holds a bare limit.
+ * Every limit of the server, each with its unit and, where Redis has one, its CONFIG name. Nothing else in the source holds a bare
+ * limit. What an operator may choose is in options/table.ts, with its default.
  */
-import type { LogLevel } from "./log.js";
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
@@ -10,13 +9,13 @@ export const MIB = 1024 * KIB;
 /** The Redis whose commands and replies are ours: clients read it to know what they may send. */
 export const REDIS_VERSION = "7.0.15";
 
-/** `databases`: number of logical databases, as Redis' default. */
+/** `databases`: number of logical databases, Redis' default. */
 export const DATABASES = 16;
 
 /** Largest bit offset: 2^32 - 1. A value is therefore at most 512 MiB long, as in Redis. */
 export const OFFSET_MAX = 0xffffffff;
 
-/** `proto-max-bulk-len`: longest argument of a request and longest value, in bytes. */
+/** Longest value in bytes, and longest argument of a request that `proto-max-bulk-len` may allow. */
 export const BULK_BYTES_MAX = 512 * MIB;
 
 /** Longest inline request, and longest header line of any request, in bytes (Redis' PROTO_INLINE_MAX_SIZE). */
@@ -44,8 +43,8 @@ export const GENPASS_BITS_MAX = 4096;
 export const UNAUTHENTICATED_ARGUMENTS_MAX = 10;
 export const UNAUTHENTICATED_BULK_BYTES_MAX = 16 * KIB;
 
-/** `client-query-buffer-limit`: most bytes of an unfinished request, and of a transaction's queue, one client may make us hold. */
-export const QUERY_BUFFER_BYTES_MAX = 1024 * MIB;
+/** Least that `proto-max-bulk-len` and `client-query-buffer-limit` may be, in bytes (Redis' figures). */
+export const REQUEST_BYTES_MIN = MIB;
 
 /** Bytes that are read from a socket at a time. All sockets share the memory. */
 export const READ_BUFFER_BYTES = 64 * KIB;
@@ -59,31 +58,28 @@ export const READ_AHEAD_BYTES = 64 * KIB;
 /** Bytes of unsent replies from which on no more requests of that client are run. */
 export const REPLY_PAUSE_BYTES = MIB;
 
-/** Bytes of unsent replies at which a client is closed: it was sent more than it reads. */
-export const REPLY_CLOSE_BYTES = 256 * MIB;
-
-/**
- * Bytes of messages at which a client that does not read them is closed: at once, and when it stays so long above the lower bound
- * (Redis' `client-output-buffer-limit pubsub 32mb 8mb 60`).
- */
-export const PUSH_CLOSE_BYTES = 32 * MIB;
-export const PUSH_CLOSE_SOFT_BYTES = 8 * MIB;
-export const PUSH_CLOSE_SOFT_MS = 60_000;
-
 /** Bytes of a request's arguments that MONITOR shows. */
 export const MONITOR_LINE_BYTES_MAX = MIB;
 
 /** Bulk replies longer than this are produced in slices of this many bytes, as the client reads them. */
 export const REPLY_SLICE_BYTES = 64 * KIB;
 
-/** `tcp-backlog`: connections waiting to be accepted. */
-export const TCP_BACKLOG = 4096;
+/** Most addresses of `bind` (Redis' figure). */
+export const BIND_ADDRESSES_MAX = 16;
 
-/** `tcp-keepalive`, in milliseconds (Redis' default of 300 s). */
-export const TCP_KEEPALIVE_MS = 300_000;
+/** How long a TLS handshake may take before the connection is closed, in milliseconds. */
+export const TLS_HANDSHAKE_MS = 10_000;
 
-/** `maxclients`: connections at once; further ones get Redis' error and are closed. */
-export const CLIENTS_MAX = 10_000;
+/** Pause between two looks at what clients leave unread and whether they are idle, in milliseconds. */
+export const CLIENT_SWEEP_MS = 1000;
+
+/** Configuration files that may include each other in a chain, and the longest of them in bytes. */
+export const INCLUDE_DEPTH_MAX = 16;
+export const CONFIG_FILE_BYTES_MAX = 16 * MIB;
+
+/** Failed logins of an address are forgotten at this pace, in milliseconds for one; and so many addresses are remembered at most. */
+export const LOGIN_FAILURE_MS = 1000;
+export const LOGIN_ADDRESSES_MAX = 10_000;
 
 /** Pause between two flushes of the change log. With `everysec` nothing older than this plus one commit is lost. */
 export const FLUSH_INTERVAL_MS = 500;
@@ -277,45 +273,6 @@ export type AppendFsync = (typeof APPENDFSYNC)[number];
 export const DEBUG_USERS = ["no", "local", "yes"] as const;
 export type DebugUsers = (typeof DEBUG_USERS)[number];
 
-/** What the server is started with. */
-export interface ServerOptions {
-  /** Host to listen on; undefined means all interfaces. */
-  host: string | undefined;
-  /** `port`: TCP port; 0 lets the system choose one. */
-  port: number;
-  /** The SQLite file, or `:memory:`. */
-  db: string;
-  /** Where SIGUSR1 puts a consistent copy; undefined means SIGUSR1 is refused with a log line. */
-  bak: string | undefined;
-  appendfsync: AppendFsync;
-  /** `maxmemory`: bytes that keys and values in memory may take; 0 means that only idle ones leave. */
-  maxmemory: number;
-  /** Bytes of uncommitted changes above which clients that write are made to wait. */
-  writeBuffer: number;
-  /** `requirepass`: password of the default user; the empty string means none. */
-  requirepass: string;
-  /** `aclfile`: file of users, which is read at the start; undefined means that users are kept nowhere. */
-  aclfile: string | undefined;
-  loglevel: LogLevel;
-  /** Log every command. */
-  debug: boolean;
-  enableDebugCommand: DebugUsers;
-  /** `notify-keyspace-events`: which events of keys are told on channels, in Redis' letters (event-classes.ts). */
-  notifyKeyspaceEvents: ReadonlySet<string>;
-}
-
-export const DEFAULT_OPTIONS: ServerOptions = {
-  host: "localhost",
-  port: 6379,
-  db: "bitmapist.db",
-  bak: undefined,
-  appendfsync: "everysec",
-  maxmemory: 0,
-  writeBuffer: 256 * MIB,
-  requirepass: "",
-  aclfile: undefined,
-  loglevel: "notice",
-  debug: false,
-  enableDebugCommand: "no",
-  notifyKeyspaceEvents: new Set(),
-};
+/** `acl-pubsub-default`: what a new user may do with channels. */
+export const PUBSUB_DEFAULTS = ["allchannels", "resetchannels"] as const;
+export type PubsubDefault = (typeof PUBSUB_DEFAULTS)[number];

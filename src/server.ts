@@ -8,24 +8,32 @@ import { readUsers } from "./commands/acl-file.js";
 import { AclLog } from "./commands/acl-log.js";
 import { Users } from "./commands/acl-users.js";
 import type { Client } from "./commands/client.js";
+import type { CommandTable } from "./commands/command-table.js";
 import { type ServerContext, type Settings, Stats } from "./commands/context.js";
+import { LoginLimit } from "./commands/login-limit.js";
 import { Monitors } from "./commands/monitor.js";
 import { Notifications } from "./commands/notifications.js";
 import { Pause } from "./commands/pause.js";
 import { PubSub } from "./commands/pubsub.js";
+import { limitRequests } from "./commands/settings.js";
 import { COMMAND_TABLE } from "./commands/table.js";
-import { type AppendFsync, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers, type ServerOptions } from "./config.js";
+import { type AppendFsync, CLIENT_SWEEP_MS, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers } from "./config.js";
 import { CommandError, reasonOf, StartError } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
 import { Saver } from "./keyspace/saver.js";
 import type { Log } from "./log.js";
 import { Listener } from "./net/listener.js";
+import { NO_PORT } from "./options/kinds.js";
+import { ALL_INTERFACES, type ServerOptions } from "./options/table.js";
+import { AUTHENTICATED_LIMITS, UNAUTHENTICATED_LIMITS } from "./resp/request-parser.js";
 import type { DurableStorage } from "./storage/durable-storage.js";
 import { openStorage } from "./storage/open.js";
 import { VERSION } from "./version.js";
 
-/** What a test passes in. */
-export interface ServerDependencies {
+/** What a server has beside its options; a test passes in clock and random. */
+export interface ServerSurroundings {
+  /** Where options came from, and where CONFIG REWRITE puts them. */
+  configFile?: string | undefined;
   clock?: Clock;
   random?: Random;
 }
@@ -36,22 +44,26 @@ export class Server implements ServerContext {
   readonly version = VERSION;
   readonly runId = randomBytes(RUN_ID_BYTES).toString("hex");
   readonly pid = process.pid;
-  readonly commands = COMMAND_TABLE;
+  readonly commands: CommandTable;
   readonly clients = new Map<number, Client>();
-  readonly users = new Users(this.commands, this.clients);
+  readonly users: Users;
   readonly aclLog = new AclLog();
-  readonly aclfile: string | undefined;
   readonly pubsub = new PubSub();
   readonly monitors = new Monitors();
   readonly notifications: Notifications;
   readonly pause: Pause;
   readonly stats = new Stats();
   readonly startedMs: number;
-  readonly host: string | undefined;
   readonly db: string;
   readonly debug: boolean;
   readonly enableDebugCommand: DebugUsers;
   readonly settings: Settings;
+  readonly configFile: string | undefined;
+  readonly requestLimits = {
+    authenticated: { ...AUTHENTICATED_LIMITS },
+    unauthenticated: { ...UNAUTHENTICATED_LIMITS },
+  };
+  readonly logins = new LoginLimit();
   readonly log: Log;
   readonly keyspace: Keyspace;
   readonly saver: Saver;
@@ -60,19 +72,20 @@ export class Server implements ServerContext {
   /** Resolves with the process' exit code when the server has stopped, for whatever reason. */
   readonly stopped: Promise<number>;
 
-  readonly #options: ServerOptions;
   readonly #listener: Listener;
   #resolveStopped: (exitCode: number) => void = () => {};
   #cron: NodeJS.Timeout | undefined;
   #cronFailure = "";
+  #sweptMs = 0;
   #clientId = 0;
   #stopping: Promise<void> | undefined;
 
   /** Opens the database and listens. Throws StartError, with one line for the operator, when either can't be. */
-  static async start(options: ServerOptions, log: Log, dependencies: ServerDependencies = {}): Promise<Server> {
-    const server = new Server(options, log, dependencies);
+  static async start(options: ServerOptions, log: Log, surroundings: ServerSurroundings = {}): Promise<Server> {
+    const server = new Server(options, log, surroundings);
     try {
-      server.port = await server.#listener.listen(options.host, options.port);
+      server.settings.port = await server.#listener.listen();
+      server.port = Math.max(server.settings.port, 0);
     } catch (error) {
       await server.storage.close();
       throw error;
@@ -81,7 +94,7 @@ export class Server implements ServerContext {
     server.#cron = setInterval(() => server.#runCron(), CRON_INTERVAL_MS);
     const keys = server.keyspace.databases.reduce((sum, { size }) => sum + size, 0);
     log.notice(
-      `bitmapist-server ${VERSION} ready on ${options.host ?? "all interfaces"}, port ${server.port}; ` +
+      `bitmapist-server ${VERSION} ready on ${places(server.settings)}; ` +
         `${keys} keys in ${options.db}, appendfsync ${options.appendfsync}, pid ${process.pid}`,
     );
     return server;
@@ -90,19 +103,18 @@ export class Server implements ServerContext {
   private constructor(
     options: ServerOptions,
     log: Log,
-    { clock = systemClock, random = Math.random }: ServerDependencies,
+    { clock = systemClock, random = Math.random, configFile }: ServerSurroundings,
   ) {
-    this.#options = options;
+    this.commands = COMMAND_TABLE.renamed(options.renameCommand);
+    this.users = new Users(this.commands, this.clients);
     this.log = log;
-    this.host = options.host;
+    this.settings = { ...options };
+    this.#defineUsers();
+    this.configFile = configFile;
     this.port = options.port;
     this.db = options.db;
     this.debug = options.debug;
     this.enableDebugCommand = options.enableDebugCommand;
-    this.aclfile = options.aclfile;
-    this.settings = { appendfsync: options.appendfsync };
-    this.users.requirepass = Buffer.from(options.requirepass, "utf8").toString("latin1");
-    if (options.aclfile !== undefined) this.#loadUsers(options.aclfile);
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
     });
@@ -122,14 +134,25 @@ export class Server implements ServerContext {
     this.pause = new Pause(this.keyspace);
     this.notifications = new Notifications(this.pubsub, this.keyspace);
     this.notifications.ask(options.notifyKeyspaceEvents);
+    this.aclLog.entriesMax = options.acllogMaxLen;
     this.startedMs = this.keyspace.now;
+    limitRequests(this);
     this.#listener = new Listener(this);
   }
 
-  /** The file has the last word on `default` too: as in Redis, `requirepass` counts for nothing beside it. */
-  #loadUsers(aclfile: string): void {
+  /** A file of users has the last word on `default` too: as in Redis, `requirepass` counts for nothing beside it. */
+  #defineUsers(): void {
+    const { aclPubsubDefault, aclfile, requirepass, user } = this.settings;
+    this.users.pubsubDefault = aclPubsubDefault;
+    this.users.requirepass = requirepass;
+    if (aclfile !== "" && user.length > 0) {
+      throw new StartError(
+        "users are either in a file, which aclfile names, or given one by one, by user; here they are in both",
+      );
+    }
     try {
-      this.users.replace(readUsers(aclfile, this.users));
+      for (const { name, rules } of user) this.users.define(name, rules);
+      if (aclfile !== "") this.users.replace(readUsers(aclfile, this.users));
     } catch (error) {
       throw error instanceof CommandError ? new StartError(error.message, { cause: error }) : error;
     }
@@ -144,10 +167,14 @@ export class Server implements ServerContext {
     this.storage.setAppendfsync(appendfsync);
   }
 
+  renewTls(): void {
+    this.#listener.renewTls();
+  }
+
   /** Copies everything acknowledged so far to the file of `--bak`. Rejects with the reason when it can't be. */
   async backup(): Promise<void> {
-    const { bak } = this.#options;
-    if (bak === undefined) throw new Error("there is no --bak FILE to copy to");
+    const { bak } = this.settings;
+    if (bak === "") throw new Error("there is no --bak FILE to copy to");
     await this.saver.save();
     await this.storage.backup(bak);
   }
@@ -178,6 +205,7 @@ export class Server implements ServerContext {
   }
 
   #runCron(): void {
+    this.#sweepClients();
     try {
       this.keyspace.expireCycle();
       this.keyspace.residency.cycle(this.keyspace.now);
@@ -189,6 +217,13 @@ export class Server implements ServerContext {
       if (failure !== this.#cronFailure) this.log.warning(`background work failed: ${failure}`);
       this.#cronFailure = failure;
     }
+  }
+
+  #sweepClients(): void {
+    const { now } = this.keyspace;
+    if (now >= this.#sweptMs && now - this.#sweptMs < CLIENT_SWEEP_MS) return;
+    this.#sweptMs = now;
+    this.#listener.sweep(now);
   }
 
   #writeFailed(reason: string): void {
@@ -212,4 +247,13 @@ export class Server implements ServerContext {
     void this.#listener.closeAll(0);
     this.#resolveStopped(1);
   }
+}
+
+/** Where a server listens, for its log. */
+function places({ bind, port, tlsPort, unixsocket }: ServerOptions): string {
+  const all = [bind.join(" ") === ALL_INTERFACES.join(" ") ? "all interfaces" : bind.join(" ")];
+  if (unixsocket !== "") all.push(unixsocket);
+  if (tlsPort !== NO_PORT) all.push(`TLS port ${tlsPort}`);
+  if (port !== NO_PORT) all.push(`port ${port}`);
+  return all.join(", ");
 }

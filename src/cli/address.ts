@@ -22,9 +22,9 @@ export function parseAddress(text: string): Address {
   return { host: host === "" ? undefined : host, port: parsePort(match[3] ?? "") };
 }
 
-/** Whether the address accepts connections from every network this machine is on. */
-export function isAllInterfaces(host: string | undefined): boolean {
-  return host === undefined || host === "0.0.0.0" || host === "::";
+/** Whether an entry of `bind` accepts connections from every network this machine is on. */
+export function isAllInterfaces(entry: string): boolean {
+  return ["*", "0.0.0.0", "::", "::*"].includes(entry.replace(/^-/, ""));
 }
 
 function parsePort(text: string): number {

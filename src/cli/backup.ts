@@ -6,9 +6,10 @@ import { isUtf8 } from "node:buffer";
 import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { DEFAULT_OPTIONS, MEMORY_DB } from "../config.js";
+import { MEMORY_DB } from "../config.js";
 import { reasonOf, StartError } from "../errors.js";
 import type { LinkReply, RedisLink } from "../migrate/redis-link.js";
+import { DEFAULT_OPTIONS } from "../options/table.js";
 import { type Address, parseAddress } from "./address.js";
 import { beforeSignalsEnd } from "./signals.js";
 
@@ -102,7 +103,7 @@ function refuseUnreadable(path: string, where: string): void {
 /** Lets the server commit everything that it has acknowledged, and returns its file. */
 async function committedFile(addr: Address, password: string): Promise<string> {
   const { LinkClosed, LinkError, RedisLink } = await import("../migrate/redis-link.js");
-  const host = addr.host ?? DEFAULT_OPTIONS.host ?? "localhost";
+  const host = addr.host ?? "localhost";
   const name = `${host}:${addr.port}`;
   let link: RedisLink | undefined;
   try {

@@ -1,5 +1,6 @@
 /** A user: whether it may log in, with which passwords, and what it may do. Each rule of ACL SETUSER changes one of these. */
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { PubsubDefault } from "../config.js";
 import { CommandError } from "../errors.js";
 import { compileGlob, type Matcher } from "../keyspace/glob.js";
 import type { Argv } from "../resp/argv.js";
@@ -20,10 +21,6 @@ const SHADOWED_CHANNELS = new CommandError(
 
 /** What can't stand in a word of the file of users: what C takes for a space, and NUL. */
 const SPACES = [..."\t\n\v\f\r \0"];
-
-/** `acl-pubsub-default`: what a new user may do with channels. */
-export const PUBSUB_DEFAULTS = ["allchannels", "resetchannels"] as const;
-export type PubsubDefault = (typeof PUBSUB_DEFAULTS)[number];
 
 /** What is done with a key: a pattern says what may be done, a key spec what a command does. */
 export interface KeyAccess {

@@ -2,9 +2,10 @@
  * The users there are. One is always there, `default`: connections begin as it, and `requirepass` is its password. Whoever changes a user
  * changes what its connections may do from the next command on; a user that is deleted takes its connections with it.
  */
+import type { PubsubDefault } from "../config.js";
 import { CommandError } from "../errors.js";
 import { CommandPermissions } from "./acl-permissions.js";
-import { hasSpace, type PubsubDefault, User } from "./acl-user.js";
+import { hasSpace, User } from "./acl-user.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 

@@ -116,10 +116,10 @@ function list({ server }: Client, _argv: Argv, reply: Reply): void {
 
 /** ACL LOAD */
 function load(client: Client, _argv: Argv, reply: Reply): void {
-  const { aclfile, users } = client.server;
-  if (aclfile === undefined) throw NO_FILE;
+  const { settings, users } = client.server;
+  if (settings.aclfile === "") throw NO_FILE;
   try {
-    users.replace(readUsers(aclfile, users), client);
+    users.replace(readUsers(settings.aclfile, users), client);
   } catch (error) {
     throw error instanceof CommandError ? new CommandError(`ERR ${error.message}`, { cause: error }) : error;
   }
@@ -154,12 +154,12 @@ function log(client: Client, argv: Argv, reply: Reply): void {
 
 /** ACL SAVE */
 function save({ server }: Client, _argv: Argv, reply: Reply): void {
-  const { aclfile, users } = server;
-  if (aclfile === undefined) throw NO_FILE;
+  const { settings, users } = server;
+  if (settings.aclfile === "") throw NO_FILE;
   try {
-    writeUsers(aclfile, users);
+    writeUsers(settings.aclfile, users);
   } catch (error) {
-    server.log.warning(`can't write the users to ${aclfile}: ${reasonOf(error)}`);
+    server.log.warning(`can't write the users to ${settings.aclfile}: ${reasonOf(error)}`);
     throw SAVE_FAILED;
   }
   reply.ok();

@@ -16,7 +16,7 @@ export function call(command: Command, client: Client, argv: Argv, reply: Reply)
   const { stats, log, debug, monitors } = client.server;
   const mark = reply.mark();
   stats.count(command.name);
-  if (debug) log.notice(`client ${client.id}: ${describe(argv)}`);
+  if (debug) log.notice(`client ${client.id}: ${describe(command, argv)}`);
   try {
     command.handler(client, argv, reply);
   } catch (error) {
@@ -43,12 +43,10 @@ export function replyError(client: Client, reply: Reply, message: string): void 
 const DESCRIBED_ARGUMENTS_MAX = 16;
 const DESCRIBED_BYTES_MAX = 64;
 
-/** Commands that may have a password among their arguments. */
-const WITH_PASSWORDS = ["ACL", "AUTH", "CONFIG", "HELLO"];
-
 /** A request for the log: its first arguments, their first bytes; passwords are not shown. */
-function describe(argv: Argv): string {
-  if (WITH_PASSWORDS.some((name) => argv.is(0, name))) return `${argv.string(0)} (redacted)`;
+function describe({ name }: Command, argv: Argv): string {
+  if (name === "auth" || name === "hello" || name === "config|set" || name === "acl|setuser")
+    return `${argv.string(0)} (redacted)`;
   const shown: string[] = [];
   for (let i = 0; i < Math.min(argv.length, DESCRIBED_ARGUMENTS_MAX); i++) {
     shown.push(JSON.stringify(argv.bytes(i).subarray(0, DESCRIBED_BYTES_MAX).toString("latin1")));

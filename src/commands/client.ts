@@ -1,6 +1,7 @@
 /** One client as the commands know it: its database, protocol, name and transaction. What bytes it sends is net's business. */
 import type { Database } from "../keyspace/database.js";
 import type { Watcher } from "../keyspace/watches.js";
+import type { OutputClass } from "../options/kinds.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import type { User } from "./acl-user.js";
@@ -162,6 +163,16 @@ export class Client implements Watcher {
     this.server.pubsub.leave(this);
     this.server.monitors.delete(this);
     this.isMonitor = false;
+  }
+
+  /** Which of the limits of unsent replies holds for it. */
+  get outputClass(): OutputClass {
+    return this.subscriptions === undefined && !this.isMonitor ? "normal" : "pubsub";
+  }
+
+  /** `timeout` is not for it: it waits for something, and need not say anything meanwhile. */
+  get mayBeIdle(): boolean {
+    return this.pending !== undefined || this.outputClass === "pubsub";
   }
 
   /** DISCARD, and what every end of a transaction does. */

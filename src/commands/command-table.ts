@@ -1,4 +1,6 @@
 /** Finds the row of a request. Which rows there are is table.ts' business. */
+import { StartError } from "../errors.js";
+import type { Renaming } from "../options/kinds.js";
 import type { Argv } from "../resp/argv.js";
 import type { Command } from "./command.js";
 
@@ -25,6 +27,37 @@ export class CommandTable {
       this.#byName.set(row.name, row);
       this.#byName.set(row.name.toUpperCase(), row);
     }
+  }
+
+  /**
+   * This table under other names (`rename-command`), one after the other. As in Redis, a row tells its own name and not the one that it is
+   * called by. Throws StartError where there is no such command, or already one.
+   */
+  renamed(renamings: readonly Renaming[]): CommandTable {
+    if (renamings.length === 0) return this;
+    const gone = new Set<Command>();
+    const names = new Map<string, Command>();
+    for (const row of this.rows) names.set(row.name, row);
+    for (const { from, to } of renamings) {
+      const [old, name] = [from.toLowerCase(), to.toLowerCase()];
+      const row = names.get(old);
+      if (row === undefined) throw new StartError(`rename-command ${from}: No such command in rename-command`);
+      names.delete(old);
+      if (name === "") gone.add(row);
+      else if (names.has(name))
+        throw new StartError(`rename-command ${from} ${to}: Target command name already exists`);
+      else names.set(name, row);
+    }
+    const table = new CommandTable(
+      this.rows.filter((row) => !gone.has(row)),
+      [...this.#hidden.values()],
+    );
+    for (const row of table.rows) {
+      table.#byName.delete(row.name);
+      table.#byName.delete(row.name.toUpperCase());
+    }
+    for (const [name, row] of names) table.#byName.set(name, row).set(name.toUpperCase(), row);
+    return table;
   }
 
   /** The row with this name in any case; a subcommand's name is like `client|id`. */

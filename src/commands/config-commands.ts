@@ -1,162 +1,47 @@
-/** CONFIG GET, SET, RESETSTAT, for the parameters that exist here and the few that clients ask for. */
-import { basename, dirname, resolve } from "node:path";
-import {
-  APPENDFSYNC,
-  BULK_BYTES_MAX,
-  CLIENTS_MAX,
-  DATABASES,
-  MEMORY_DB,
-  QUERY_BUFFER_BYTES_MAX,
-  TCP_BACKLOG,
-  TCP_KEEPALIVE_MS,
-} from "../config.js";
-import { CommandError } from "../errors.js";
-import { EVENT_LETTERS, parseEventClasses } from "../event-classes.js";
+/**
+ * CONFIG: the options as clients see and change them. Which there are is options/table.ts' business, and what a change does is
+ * settings.ts'.
+ */
+import { CommandError, reasonOf } from "../errors.js";
 import { compileGlob } from "../keyspace/glob.js";
-import { LOG_LEVELS } from "../log.js";
-import { parseMemorySize } from "../memory-size.js";
-import { type Argv, int64 } from "../resp/argv.js";
+import { rewriteConfigFile } from "../options/file.js";
+import { OptionError } from "../options/kinds.js";
+import { FACTS, keyOf, nameOf, type OptionKey, ROWS, rowOf, type ServerOptions } from "../options/table.js";
+import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
-import { PUBSUB_DEFAULTS } from "./acl-user.js";
 import { quotedArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
-import type { ServerContext } from "./context.js";
 import { helpHandler } from "./help.js";
+import { changeSettings, SettingFailed } from "./settings.js";
 
-const INT64_MAX = 2n ** 63n - 1n;
+const NO_FILE = new CommandError("ERR The server is running without a config file");
 
-interface Parameter {
-  get(server: ServerContext): string;
-  /** Absent where only a restart changes it. Returns a function that makes the change, or throws what is wrong with the value. */
-  set?(server: ServerContext, value: string): () => void;
+/** What CONFIG GET knows, in the order of the names. */
+const PARAMETERS: readonly string[] = [
+  ...ROWS.filter(([, row]) => row.isStartOnly !== true).map(([key]) => nameOf(key)),
+  ...FACTS.keys(),
+].sort();
+
+/** The option that CONFIG knows under this name. */
+function optionKey(name: string): OptionKey | undefined {
+  const key = keyOf(name);
+  return key === undefined || rowOf(key).isStartOnly === true ? undefined : key;
 }
 
-const fixed = (value: string | number): Parameter => ({ get: () => String(value) });
-
-/** One that Redis lets clients change, and that has one value here: setting that is accepted, as tools do it. */
-const single = (value: string | number): Parameter => ({
-  get: () => String(value),
-  set: (_server, given) => {
-    if (given !== String(value)) throw new CommandError(`only '${value}' is possible here`);
-    return () => {};
-  },
-});
-
-function choice<T extends string>(choices: readonly T[], value: string): T {
-  const chosen = choices.find((each) => each === value.toLowerCase());
-  if (chosen === undefined) throw new CommandError(`argument(s) must be one of the following: ${choices.join(", ")}`);
-  return chosen;
+/** The value of a parameter as bytes; undefined where there is none of this name. */
+function shown(settings: ServerOptions, name: string): string | undefined {
+  const key = optionKey(name);
+  return key === undefined ? FACTS.get(name)?.get(settings) : rowOf(key).show(settings[key]);
 }
-
-function memorySize(value: string): number {
-  const bytes = parseMemorySize(value);
-  if (bytes === undefined) throw new CommandError("argument must be a memory value");
-  return bytes;
-}
-
-function naturalNumber(value: string): number {
-  const number = int64(value);
-  if (number === undefined) throw new CommandError("argument couldn't be parsed into an integer");
-  if (number < 0) throw new CommandError(`argument must be between 0 and ${INT64_MAX} inclusive`);
-  return Number(number);
-}
-
-const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
-  Object.entries<Parameter>({
-    "acl-pubsub-default": {
-      get: (server) => server.users.pubsubDefault,
-      set: (server, value) => {
-        const chosen = choice(PUBSUB_DEFAULTS, value);
-        return () => {
-          server.users.pubsubDefault = chosen;
-        };
-      },
-    },
-    aclfile: { get: (server) => server.aclfile ?? "" },
-    "acllog-max-len": {
-      get: (server) => String(server.aclLog.entriesMax),
-      set: (server, value) => {
-        const entries = naturalNumber(value);
-        return () => {
-          server.aclLog.entriesMax = entries;
-        };
-      },
-    },
-    appendfsync: {
-      get: (server) => server.settings.appendfsync,
-      set: (server, value) => {
-        const chosen = choice(APPENDFSYNC, value);
-        return () => server.setAppendfsync(chosen);
-      },
-    },
-    // What is written is always on disk after a second: Redis calls that an append-only file.
-    appendonly: { get: (server) => (server.db === MEMORY_DB ? "no" : "yes") },
-    bind: { get: (server) => server.host ?? "* -::*" },
-    "client-query-buffer-limit": single(QUERY_BUFFER_BYTES_MAX),
-    databases: fixed(DATABASES),
-    dbfilename: { get: (server) => (server.db === MEMORY_DB ? "" : basename(server.db)) },
-    dir: { get: (server) => (server.db === MEMORY_DB ? "" : dirname(resolve(server.db))) },
-    "enable-debug-command": { get: (server) => server.enableDebugCommand },
-    loglevel: {
-      get: (server) => server.log.level,
-      set: (server, value) => {
-        const chosen = choice(LOG_LEVELS, value);
-        return () => {
-          server.log.level = chosen;
-        };
-      },
-    },
-    maxclients: single(CLIENTS_MAX),
-    maxmemory: {
-      get: (server) => String(server.keyspace.residency.maxBytes),
-      set: (server, value) => {
-        const bytes = memorySize(value);
-        return () => {
-          server.keyspace.residency.maxBytes = bytes;
-        };
-      },
-    },
-    "maxmemory-policy": single("noeviction"),
-    "notify-keyspace-events": {
-      get: ({ notifications }) => notifications.events,
-      set: ({ notifications }, value) => {
-        const letters = parseEventClasses(value);
-        if (letters === undefined) throw new CommandError(`Invalid event class character. Use '${EVENT_LETTERS}'.`);
-        return () => notifications.ask(letters);
-      },
-    },
-    port: { get: (server) => String(server.port) },
-    "proto-max-bulk-len": single(BULK_BYTES_MAX),
-    requirepass: {
-      get: (server) => server.users.requirepass,
-      set: (server, value) => () => {
-        server.users.requirepass = value;
-      },
-    },
-    save: single(""),
-    "slave-read-only": single("yes"),
-    "tcp-backlog": fixed(TCP_BACKLOG),
-    "tcp-keepalive": single(TCP_KEEPALIVE_MS / 1000),
-    timeout: single(0),
-    // Redis has no such parameter: its log is written, if not synced, before the reply.
-    "write-buffer": {
-      get: (server) => String(server.saver.bufferBytesMax),
-      set: (server, value) => {
-        const bytes = memorySize(value);
-        return () => {
-          server.saver.bufferBytesMax = bytes;
-        };
-      },
-    },
-  }),
-);
 
 /** CONFIG GET pattern [pattern ...]: a name without wildcards comes back as it was written. */
 function get(client: Client, argv: Argv, reply: Reply): void {
-  const found = new Map<string, string>();
-  const add = (parameter: string, shownAs: string) => {
-    if (PARAMETERS.has(parameter) && !found.has(parameter)) found.set(parameter, shownAs);
+  const { settings } = client.server;
+  const found = new Map<string, { shownAs: string; value: string }>();
+  const add = (name: string, shownAs: string) => {
+    const value = found.has(name) ? undefined : shown(settings, name);
+    if (value !== undefined) found.set(name, { shownAs, value });
   };
   for (let i = 2; i < argv.length; i++) {
     const pattern = argv.string(i);
@@ -166,50 +51,79 @@ function get(client: Client, argv: Argv, reply: Reply): void {
       continue;
     }
     const matches = compileGlob(pattern.toLowerCase());
-    for (const parameter of PARAMETERS.keys()) if (matches(parameter)) add(parameter, parameter);
+    for (const name of PARAMETERS) if (matches(name)) add(name, name);
   }
   reply.map(found.size);
-  for (const [parameter, shownAs] of found) {
+  for (const { shownAs, value } of found.values()) {
     reply.bulk(shownAs);
-    reply.bulk((PARAMETERS.get(parameter) as Parameter).get(client.server));
+    reply.bulk(value);
   }
 }
 
 /** CONFIG SET parameter value [parameter value ...]: all of them, or none. */
 function set(client: Client, argv: Argv, reply: Reply): void {
   if (argv.length % 2 === 1) throw SYNTAX_ERROR;
-  const changes = new Map<string, () => void>();
+  const { server } = client;
+  const values = new Map<string, string>();
   for (let i = 2; i < argv.length; i += 2) {
-    const given = argv.string(i);
-    const name = given.toLowerCase();
-    const parameter = PARAMETERS.get(name);
-    if (parameter === undefined) {
+    const name = argv.string(i).toLowerCase();
+    const key = optionKey(name);
+    if (key === undefined && !FACTS.has(name)) {
       throw new CommandError(`ERR Unknown option or number of arguments for CONFIG SET - '${quotedArg(argv, i)}'`);
     }
-    if (changes.has(name)) throw failed(name, "duplicate parameter");
-    if (parameter.set === undefined) throw failed(name, "can't set immutable config");
-    changes.set(name, prepare(client.server, name, parameter.set, argv.string(i + 1)));
+    if (values.has(name)) throw failed(name, "duplicate parameter");
+    const refusal = key === undefined ? FACTS.get(name)?.refusal : IMMUTABLE[key];
+    if (refusal !== undefined) throw failed(name, refusal);
+    values.set(name, argv.string(i + 1));
   }
-  for (const change of changes.values()) change();
+  const changes: Partial<ServerOptions> = {};
+  for (const [name, value] of values) Object.assign(changes, parse(server.settings, name, value));
+  try {
+    changeSettings(server, changes);
+  } catch (error) {
+    if (error instanceof SettingFailed) throw failed(nameOf(error.key), error.message);
+    throw error;
+  }
   reply.ok();
 }
 
-function prepare(
-  server: ServerContext,
-  name: string,
-  setter: NonNullable<Parameter["set"]>,
-  value: string,
-): () => void {
+const IMMUTABLE: { readonly [K in OptionKey]?: string } = Object.fromEntries(
+  ROWS.filter(([, row]) => row.isMutable !== true).map(([key]) => [key, "can't set immutable config"]),
+);
+
+/** What the new value changes. Throws what is wrong with it. */
+function parse(settings: ServerOptions, name: string, value: string): Partial<ServerOptions> {
+  const key = optionKey(name);
+  if (key === undefined) {
+    const only = shown(settings, name);
+    // Redis lets clients change it, and tools do: the value that it has is accepted.
+    if (value !== only) throw failed(name, `only '${only}' is possible here`);
+    return {};
+  }
   try {
-    return setter(server, value);
+    return { [key]: rowOf(key).parse([value], settings[key]) };
   } catch (error) {
-    if (error instanceof CommandError) throw failed(name, error.message);
+    if (error instanceof OptionError) throw failed(name, error.message);
     throw error;
   }
 }
 
 function failed(name: string, reason: string): CommandError {
   return new CommandError(`ERR CONFIG SET failed (possibly related to argument '${name}') - ${reason}`);
+}
+
+/** CONFIG REWRITE */
+function rewrite(client: Client, _argv: Argv, reply: Reply): void {
+  const { configFile, log, settings } = client.server;
+  if (configFile === undefined) throw NO_FILE;
+  try {
+    rewriteConfigFile(configFile, settings);
+  } catch (error) {
+    log.warning(`CONFIG REWRITE of ${configFile} failed: ${reasonOf(error)}`);
+    throw new CommandError(`ERR Rewriting config file: ${reasonOf(error).replace(/[\r\n]+/g, " ")}`);
+  }
+  log.notice("CONFIG REWRITE executed with success.");
+  reply.ok();
 }
 
 /** CONFIG RESETSTAT */
@@ -252,6 +166,14 @@ const SUBCOMMANDS: readonly Command[] = [
   },
   {
     ...SUBCOMMAND,
+    name: "config|rewrite",
+    arity: 2,
+    since: "2.8.0",
+    summary: "Makes the configuration file say what holds now.",
+    handler: rewrite,
+  },
+  {
+    ...SUBCOMMAND,
     name: "config|set",
     arity: -4,
     tips: ["request_policy:all_nodes", "response_policy:all_succeeded"],
@@ -270,7 +192,7 @@ export const CONFIG_COMMANDS: readonly Command[] = [
     since: "2.0.0",
     complexity: "Depends on subcommand.",
     summary: "About the configuration.",
-    differs: "knows the parameters that exist here; REWRITE is missing",
+    differs: "knows the parameters of docs/configuration.md; SET changes those that it calls settable",
     handler: help,
     subcommands: SUBCOMMANDS,
   },

@@ -62,8 +62,13 @@ function auth(client: Client, argv: Argv, reply: Reply): void {
   if (argv.length > 3) throw SYNTAX_ERROR;
   if (argv.length === 2 && client.server.users.default.nopass) throw NO_PASSWORD;
   const name = argv.length === 3 ? argv.string(1) : DEFAULT_USER;
-  authenticate(client, argv, name, argv.bytes(argv.length - 1));
+  login(client, argv, name, argv.bytes(argv.length - 1));
   reply.ok();
+}
+
+/** The same, unless logins from its address have failed too often. */
+function login(client: Client, argv: Argv, name: string, password: Uint8Array): void {
+  client.server.logins.attempt(client, () => authenticate(client, argv, name, password));
 }
 
 /** Logs the client in, or throws; ACL LOG tells of a failure, with the command that `argv` is of. */
@@ -83,7 +88,7 @@ function hello(client: Client, argv: Argv, reply: Reply): void {
   }
   for (let i = 2; i < argv.length; i++) {
     if (argv.is(i, "AUTH") && i + 2 < argv.length) {
-      authenticate(client, argv, argv.string(i + 1), argv.bytes(i + 2));
+      login(client, argv, argv.string(i + 1), argv.bytes(i + 2));
       i += 2;
     } else if (argv.is(i, "SETNAME") && i + 1 < argv.length) {
       client.name = checkName(argv.string(++i));

@@ -4,19 +4,20 @@ import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
 import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
+import type { ServerOptions } from "../options/table.js";
+import type { RequestLimits } from "../resp/request-parser.js";
 import type { AclLog } from "./acl-log.js";
 import type { Users } from "./acl-users.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
+import type { LoginLimit } from "./login-limit.js";
 import type { Monitors } from "./monitor.js";
 import type { Notifications } from "./notifications.js";
 import type { Pause } from "./pause.js";
 import type { PubSub } from "./pubsub.js";
 
-/** Settings that CONFIG SET can change while the server runs. */
-export interface Settings {
-  appendfsync: AppendFsync;
-}
+/** All options as they are now: CONFIG SET changes those of them that may change while the server runs. */
+export type Settings = ServerOptions;
 
 export interface CommandStats {
   calls: number;
@@ -54,7 +55,6 @@ export interface ServerContext {
   readonly runId: string;
   readonly startedMs: number;
   readonly pid: number;
-  readonly host: string | undefined;
   port: number;
   /** The file, or `:memory:`. */
   readonly db: string;
@@ -65,13 +65,16 @@ export interface ServerContext {
   readonly clients: Map<number, Client>;
   readonly users: Users;
   readonly aclLog: AclLog;
-  /** Where the users are kept; undefined means nowhere. */
-  readonly aclfile: string | undefined;
   readonly pubsub: PubSub;
   readonly monitors: Monitors;
   readonly notifications: Notifications;
   readonly pause: Pause;
   readonly settings: Settings;
+  /** The file the options came from, which CONFIG REWRITE writes. */
+  readonly configFile: string | undefined;
+  /** What clients may send, before they are authenticated and after. */
+  readonly requestLimits: Readonly<Record<"authenticated" | "unauthenticated", RequestLimits>>;
+  readonly logins: LoginLimit;
   readonly stats: Stats;
   readonly log: Log;
   /** Log every command. */
@@ -79,6 +82,8 @@ export interface ServerContext {
   /** Who may use DEBUG. */
   readonly enableDebugCommand: DebugUsers;
   setAppendfsync(appendfsync: AppendFsync): void;
+  /** Reads the certificates anew, for connections to come. Throws the reason when they are not good, and the old ones stay. */
+  renewTls(): void;
   /** Ends the server; `save` commits what has changed first. Rejects when that fails, and then the server goes on. */
   shutdown(options: { save: boolean }): Promise<void>;
   /** Gives a client its number. */

@@ -15,7 +15,8 @@ const NOT_IN_TRANSACTION = new CommandError("ERR Command not allowed inside a tr
 
 /** Bytes of a subcommand that the error for an unknown one repeats (Redis' figure). */
 const QUOTED_BYTES_MAX = 128;
-const LOCAL_ADDRESS = /^(?:127\.0\.0\.1|\[::1\]):[0-9]+$/;
+/** Of this machine, or a unix socket, whose address is its path. */
+const LOCAL_ADDRESS = /^(?:(?:127\.0\.0\.1|\[::1\]):[0-9]+$|\/)/;
 
 /** Redis looks at the argument only as far as it is a number, and takes 0 for none. */
 function looseNumber(argv: Argv, i: number): number {

@@ -2,7 +2,6 @@
  * What happens to a request before its handler runs (Redis' processCommand): the row is found in the table and every check
  * that commands share is made here, in Redis' order.
  */
-import { QUERY_BUFFER_BYTES_MAX } from "../config.js";
 import type { Argv } from "../resp/argv.js";
 import type { Mark, Reply } from "../resp/reply.js";
 import { refuseByAcl } from "./acl-check.js";
@@ -137,10 +136,9 @@ function postpone(client: Client, argv: Argv): void {
 function queue(client: Client, command: Command, argv: Argv, reply: Reply): void {
   const transaction = client.transaction as NonNullable<Client["transaction"]>;
   for (let i = 0; i < argv.length; i++) transaction.queueBytes += argv.byteLength(i);
-  if (transaction.queueBytes > QUERY_BUFFER_BYTES_MAX) {
-    client.server.log.warning(
-      `client ${client.id} closed: its transaction is longer than ${QUERY_BUFFER_BYTES_MAX} bytes`,
-    );
+  const { log, settings } = client.server;
+  if (transaction.queueBytes > settings.clientQueryBufferLimit) {
+    log.warning(`client ${client.id} closed: its transaction is longer than ${settings.clientQueryBufferLimit} bytes`);
     client.peer.destroy();
     return;
   }

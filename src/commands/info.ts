@@ -1,6 +1,6 @@
 /** INFO: Redis' sections with the fields that mean something here, and the Go bitmapist-server's `keys` and `commands`. */
 import { totalmem } from "node:os";
-import { CLIENTS_MAX, CRON_INTERVAL_MS, MEMORY_DB, REDIS_VERSION } from "../config.js";
+import { CRON_INTERVAL_MS, MEMORY_DB, REDIS_VERSION } from "../config.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import type { Client } from "./client.js";
@@ -37,7 +37,7 @@ const server: Section = (context) => {
 const clients: Section = (context) => ({
   connected_clients: context.clients.size,
   cluster_connections: 0,
-  maxclients: CLIENTS_MAX,
+  maxclients: context.settings.maxclients,
   blocked_clients: [...context.clients.values()].filter(({ pending }) => pending !== undefined).length,
 });
 

@@ -9,18 +9,11 @@ import { runBits } from "../commands/bit-run.js";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";
 import { execute } from "../commands/execute.js";
-import {
-  PUSH_CLOSE_BYTES,
-  PUSH_CLOSE_SOFT_BYTES,
-  PUSH_CLOSE_SOFT_MS,
-  READ_AHEAD_BYTES,
-  REPLY_CLOSE_BYTES,
-  REPLY_PAUSE_BYTES,
-} from "../config.js";
+import { READ_AHEAD_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
 import { ProtocolError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply, Segment } from "../resp/reply.js";
-import { AUTHENTICATED_LIMITS, RequestParser, UNAUTHENTICATED_LIMITS } from "../resp/request-parser.js";
+import { type RequestLimits, RequestParser } from "../resp/request-parser.js";
 import { PushQueue } from "./push-queue.js";
 import type { Sender, Turn } from "./turn.js";
 
@@ -44,8 +37,6 @@ export class Connection implements Peer, Sender {
   readonly #unsent: Segment[] = [];
   /** Messages that came after them. */
   readonly #pushed = new PushQueue();
-  /** Since when more of them wait than PUSH_CLOSE_SOFT_BYTES. */
-  #behindSinceMs: number | undefined;
   #isRunning = false;
   /** Under `always`: `changes` of the keyspace when the unsent replies were made, and whether this client made any of them. */
   #unsentChanges = 0;
@@ -55,15 +46,21 @@ export class Connection implements Peer, Sender {
   /** The client has ended its side: nothing more comes, and what came is run and answered. */
   #hasAll = false;
   #isEnded = false;
+  /** Bytes that had gone either way when they were looked at last, and since when there have been no others. */
+  #seenBytes = 0;
+  #silentSinceMs: number;
+  /** Since when more than the soft limit waits for the client. */
+  #softSinceMs: number | undefined;
 
-  /** `receive` must be given what is read from the socket. */
-  constructor(socket: Socket, server: ServerContext, { reply, turn }: Shared) {
+  /** `receive` must be given what is read from the socket. `path` is that of a unix socket. */
+  constructor(socket: Socket, server: ServerContext, { reply, turn }: Shared, path = "") {
     this.#socket = socket;
     this.#server = server;
     this.#reply = reply;
     this.#turn = turn;
-    this.address = endpoint(socket.remoteAddress, socket.remotePort);
-    this.localAddress = endpoint(socket.localAddress, socket.localPort);
+    this.address = path === "" ? endpoint(socket.remoteAddress, socket.remotePort) : `${path}:0`;
+    this.localAddress = path === "" ? endpoint(socket.localAddress, socket.localPort) : this.address;
+    this.#silentSinceMs = server.keyspace.now;
     this.#client = new Client(server, this);
     this.#parser = new RequestParser(limitsOf(this.#client));
     server.clients.set(this.#client.id, this.#client);
@@ -89,6 +86,30 @@ export class Connection implements Peer, Sender {
     return this.#pushed.byteLength + this.#socket.writableLength;
   }
 
+  /** What has to be looked at again and again: is the client idle, does it leave too much unread. */
+  sweep(nowMs: number): void {
+    const { settings, log } = this.#server;
+    const { softBytes, softSeconds } = settings.clientOutputBufferLimit[this.#client.outputClass];
+    if (softBytes === 0 || this.replyBytes <= softBytes) this.#softSinceMs = undefined;
+    else this.#softSinceMs ??= nowMs;
+    if (this.#softSinceMs !== undefined && nowMs - this.#softSinceMs > softSeconds * 1000) {
+      log.warning(`${this.#named} closed: more than ${softBytes} bytes of replies wait for it for ${softSeconds} s`);
+      return this.destroy();
+    }
+    const bytes = settings.timeout === 0 ? Number.NaN : this.#socket.bytesRead + this.#socket.bytesWritten;
+    if (bytes !== this.#seenBytes || this.#client.mayBeIdle) {
+      this.#seenBytes = bytes;
+      this.#silentSinceMs = nowMs;
+    } else if (nowMs - this.#silentSinceMs > settings.timeout * 1000) {
+      log.verbose(`${this.#named} closed: it was idle`);
+      this.destroy();
+    }
+  }
+
+  get #named(): string {
+    return `client ${this.#client.id} at ${this.address}`;
+  }
+
   /** Ends the connection now: nobody sees the client any more. */
   destroy(): void {
     this.#isEnded = true;
@@ -102,22 +123,10 @@ export class Connection implements Peer, Sender {
     if (!this.#hasUnsent) this.#turn.add(this);
     this.#pushed.add(bytes);
     this.#unsentChanges = this.#server.keyspace.changes;
-    if (!this.#isTooFarBehind()) return;
-    this.#server.log.warning(
-      `client ${this.#client.id} at ${this.address} closed: ${this.#pushedBytes} bytes of messages wait for it`,
-    );
+    const { hardBytes } = this.#server.settings.clientOutputBufferLimit[this.#client.outputClass];
+    if (hardBytes === 0 || this.#pushedBytes <= hardBytes) return;
+    this.#server.log.warning(`${this.#named} closed: more than ${hardBytes} bytes of messages wait for it`);
     this.destroy();
-  }
-
-  /** Whether a client reads so much more slowly than messages come that it must go. */
-  #isTooFarBehind(): boolean {
-    const bytes = this.#pushedBytes;
-    if (bytes <= PUSH_CLOSE_SOFT_BYTES) {
-      this.#behindSinceMs = undefined;
-      return false;
-    }
-    this.#behindSinceMs ??= performance.now();
-    return bytes > PUSH_CLOSE_BYTES || performance.now() - this.#behindSinceMs > PUSH_CLOSE_SOFT_MS;
   }
 
   get #hasUnsent(): boolean {
@@ -289,10 +298,9 @@ export class Connection implements Peer, Sender {
 
   #write(bytes: Uint8Array): boolean {
     this.#server.stats.outputBytes += bytes.length;
-    if (this.#socket.writableLength + bytes.length > REPLY_CLOSE_BYTES) {
-      this.#server.log.warning(
-        `client ${this.#client.id} at ${this.address} closed: more than ${REPLY_CLOSE_BYTES} bytes of replies wait for it`,
-      );
+    const { hardBytes } = this.#server.settings.clientOutputBufferLimit[this.#client.outputClass];
+    if (hardBytes !== 0 && this.#socket.writableLength + bytes.length > hardBytes) {
+      this.#server.log.warning(`${this.#named} closed: more than ${hardBytes} bytes of replies wait for it`);
       this.destroy();
       return false;
     }
@@ -322,8 +330,8 @@ function waitFor(until: Promise<void>): Pending {
   return { until, done: () => {}, failed: () => {} };
 }
 
-function limitsOf(client: Client) {
-  return client.mustAuthenticate ? UNAUTHENTICATED_LIMITS : AUTHENTICATED_LIMITS;
+function limitsOf({ mustAuthenticate, server }: Client): RequestLimits {
+  return mustAuthenticate ? server.requestLimits.unauthenticated : server.requestLimits.authenticated;
 }
 
 /** `127.0.0.1:50312`, `[::1]:50312`; an IPv4 peer of a socket for both families is shown as IPv4, as Redis does. */

@@ -8,7 +8,6 @@ import {
   ARGUMENTS_MAX,
   BULK_BYTES_MAX,
   INLINE_BYTES_MAX,
-  QUERY_BUFFER_BYTES_MAX,
   UNAUTHENTICATED_ARGUMENTS_MAX,
   UNAUTHENTICATED_BULK_BYTES_MAX,
 } from "../config.js";
@@ -18,25 +17,30 @@ import { Argv, decimal } from "./argv.js";
 import type { BitRequests } from "./bit-requests.js";
 import { splitInline } from "./inline.js";
 
-/** What one client may announce and make us hold. */
+/** What one client may announce and make us hold. The parsers of many clients share one of these, which may change. */
 export interface RequestLimits {
-  readonly argumentsMax: number;
-  readonly bulkBytesMax: number;
+  argumentsMax: number;
+  bulkBytesMax: number;
   /** Most bytes of an unfinished request. */
-  readonly bufferBytesMax: number;
+  bufferBytesMax: number;
+  /** How the error calls what `argumentsMax` or `bulkBytesMax` refuses. */
+  readonly refused: "invalid" | "unauthenticated";
 }
 
-export const AUTHENTICATED_LIMITS: RequestLimits = {
+/** As wide as they can be. A server copies these, and narrows its copy by its options. */
+export const AUTHENTICATED_LIMITS: Readonly<RequestLimits> = {
   argumentsMax: ARGUMENTS_MAX,
   bulkBytesMax: BULK_BYTES_MAX,
-  bufferBytesMax: QUERY_BUFFER_BYTES_MAX,
+  bufferBytesMax: Number.POSITIVE_INFINITY,
+  refused: "invalid",
 };
 
-/** While a password is set and not yet given. Exceeding these has error messages of its own. */
-export const UNAUTHENTICATED_LIMITS: RequestLimits = {
+/** While a password is set and not yet given. */
+export const UNAUTHENTICATED_LIMITS: Readonly<RequestLimits> = {
   argumentsMax: UNAUTHENTICATED_ARGUMENTS_MAX,
   bulkBytesMax: UNAUTHENTICATED_BULK_BYTES_MAX,
-  bufferBytesMax: QUERY_BUFFER_BYTES_MAX,
+  bufferBytesMax: Number.POSITIVE_INFINITY,
+  refused: "unauthenticated",
 };
 
 const CR = 0x0d;
@@ -66,7 +70,7 @@ const EMPTY = Buffer.alloc(0);
 
 export class RequestParser {
   /** May be changed between two requests; holds for headers not yet read. */
-  limits: RequestLimits;
+  limits: Readonly<RequestLimits>;
 
   /** The chunk, or our own buffer. Bytes from `#start`, the first of the request in work, to `#end` are held. */
   #buffer: Buffer = EMPTY;
@@ -83,7 +87,7 @@ export class RequestParser {
   readonly #argv = new Argv();
   #failure: ProtocolError | undefined;
 
-  constructor(limits: RequestLimits = AUTHENTICATED_LIMITS) {
+  constructor(limits: Readonly<RequestLimits> = AUTHENTICATED_LIMITS) {
     this.limits = limits;
   }
 
@@ -320,7 +324,7 @@ export class RequestParser {
   }
 
   #refused(what: string): string {
-    return `${this.limits === UNAUTHENTICATED_LIMITS ? "unauthenticated" : "invalid"} ${what}`;
+    return `${this.limits.refused} ${what}`;
   }
 
   /** Breaks off for good and lets go of everything. */

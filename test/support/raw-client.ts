@@ -134,6 +134,11 @@ export class RawClient {
     });
   }
 
+  /** Over a connection that is made: TLS, a unix socket. */
+  static over(socket: Socket, timeoutMs = DEFAULT_TIMEOUT_MS): RawClient {
+    return new RawClient(socket, timeoutMs);
+  }
+
   static connect(port: number, { timeoutMs = DEFAULT_TIMEOUT_MS } = {}): Promise<RawClient> {
     return new Promise((resolve, reject) => {
       const socket = connect({ port, host: "127.0.0.1" });

@@ -35,6 +35,6 @@ describe("parseAddress", () => {
 });
 
 test("all interfaces are no host and the two wildcard addresses, not a loopback", () => {
-  expect([undefined, "0.0.0.0", "::"].map(isAllInterfaces)).toEqual([true, true, true]);
+  expect(["*", "-::*", "0.0.0.0", "::"].map(isAllInterfaces)).toEqual([true, true, true, true]);
   expect(["localhost", "127.0.0.1", "::1", "10.0.0.1"].some(isAllInterfaces)).toBe(false);
 });

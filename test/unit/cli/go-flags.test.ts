@@ -2,7 +2,9 @@ import { describe, expect, test } from "vitest";
 import { type FlagNames, translateGoFlags } from "../../../src/cli/go-flags.js";
 
 const NAMES: FlagNames = {
-  valued: new Set(["addr", "db", "bak"]),
+  valued: new Set(["addr", "db", "bak", "bind", "rename-command"]),
+  lists: new Set(["bind", "rename-command"]),
+  isWithoutEffect: (name) => name === "save" || name.startsWith("cluster-"),
   switches: new Set(["debug", "v", "version"]),
 };
 
@@ -23,6 +25,12 @@ describe("translateGoFlags", () => {
     ["-unknown=1 -unknown", "--unknown=1 --unknown"],
     ["-debug -- -debug", "--debug -- -debug"],
     ["- -1 x", "- -1 x"],
+    ["--save --db x", "--without-effect save --db x"],
+    ["--save 60 1 --db x", "--without-effect save --db x"],
+    ["-cluster-enabled=no x", "--without-effect cluster-enabled x"],
+    ["--bind=a --db x", "--bind=a --db x"],
+    ["--bind --db x", "--bind --db x"],
+    ["--bind -::1 -debug", "--bind -::1 --debug"],
     ["version", "--version"],
     ["help", "--help"],
     ["-db version", "--db version"],
@@ -30,6 +38,27 @@ describe("translateGoFlags", () => {
   ])("%s", (given, translated) => {
     const words = (text: string): string[] => text.split(" ").filter((word) => word !== "");
     expect(translateGoFlags(words(given), NAMES)).toEqual(words(translated));
+  });
+
+  test.each([
+    [
+      ["--bind", "127.0.0.1", "-::1", "--db", "x"],
+      ["--bind", "127.0.0.1 -::1", "--db", "x"],
+    ],
+    [
+      ["file", "-bind", "* -::*", "-addr=:1"],
+      ["file", "--bind", "* -::*", "--addr=:1"],
+    ],
+    [
+      ["--rename-command", "FLUSHALL", "", "--rename-command", 'a"b', "c ä"],
+      ["--rename-command", 'FLUSHALL ""', "--rename-command", '"a\\"b" "c \\xc3\\xa4"'],
+    ],
+    [
+      ["--save", ""],
+      ["--without-effect", "save"],
+    ],
+  ])("%j takes all values up to the next option", (given, translated) => {
+    expect(translateGoFlags(given, NAMES)).toEqual(translated);
   });
 
   test.each(["1", "t", "T", "true", "TRUE", "True"])("-debug=%s switches on", (value) => {

@@ -201,7 +201,7 @@ describe("the file of users", () => {
     const file = join(folder, "users.acl");
     if (text !== undefined) writeFileSync(file, text, { mode: 0o640 });
     const server = new TestServer();
-    server.aclfile = file;
+    server.settings.aclfile = file;
     return { folder, file, server, operator: server.connect() };
   };
   const linesOf = (operator: TestClient) => replyValue(operator.say("ACL LIST")) as string[];
@@ -226,12 +226,12 @@ describe("the file of users", () => {
     expect(operator.say("ACL SAVE")).toBe(OK);
     expect(statSync(file).mode & 0o777).toBe(0o640);
     const { server, folder, operator: other } = place();
-    server.aclfile = join(folder, "no-folder", "users.acl");
+    server.settings.aclfile = join(folder, "no-folder", "users.acl");
     expect(other.say("ACL SAVE")).toBe(
       "-ERR There was an error trying to save the ACLs. Please check the server logs for more information\r\n",
     );
     expect(server.logged.join("")).toContain("can't write the users to");
-    server.aclfile = folder;
+    server.settings.aclfile = folder;
     expect(other.say("ACL SAVE")).toMatch(/^-ERR There was an error/);
     expect(readdirSync(folder)).toEqual([]);
     expect(readdirSync(join(folder, "..")).filter((name) => name.startsWith(`${folder}.tmp`))).toEqual([]);
@@ -308,7 +308,7 @@ describe("the file of users", () => {
     expect(operator.say("ACL LOAD")).toBe(
       `-ERR Error loading ACLs, opening file '${file}': No such file or directory\r\n`,
     );
-    server.aclfile = undefined;
+    server.settings.aclfile = "";
     for (const request of ["ACL LOAD", "ACL SAVE"]) {
       expect(operator.say(request)).toMatch(/^-ERR This Redis instance is not configured to use an ACL file\./);
     }

@@ -39,7 +39,6 @@ const DIFFERENCES = {
   /** Subcommands of Redis' that containers of ours lack, by container. */
   missing: {
     command: ["getkeysandflags"],
-    config: ["rewrite"],
   } as Record<string, string[]>,
 };
 

@@ -5,6 +5,7 @@ import { Users } from "../../../src/commands/acl-users.js";
 import { Client, type Peer, type Pending } from "../../../src/commands/client.js";
 import { type ServerContext, type Settings, Stats } from "../../../src/commands/context.js";
 import { execute } from "../../../src/commands/execute.js";
+import { LoginLimit } from "../../../src/commands/login-limit.js";
 import { Monitors } from "../../../src/commands/monitor.js";
 import { Notifications } from "../../../src/commands/notifications.js";
 import { Pause } from "../../../src/commands/pause.js";
@@ -15,8 +16,10 @@ import type { Batch } from "../../../src/keyspace/change-log.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
 import { LineLog } from "../../../src/log.js";
+import { DEFAULT_OPTIONS } from "../../../src/options/table.js";
 import { Argv } from "../../../src/resp/argv.js";
 import { Reply } from "../../../src/resp/reply.js";
+import { AUTHENTICATED_LIMITS, UNAUTHENTICATED_LIMITS } from "../../../src/resp/request-parser.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 
 /** A Thursday in November 2023. */
@@ -37,7 +40,6 @@ export class TestServer implements ServerContext {
   readonly runId = "f".repeat(40);
   readonly startedMs = START_MS;
   readonly pid = 4242;
-  readonly host = "localhost";
   port = 6379;
   readonly db = "data.db";
   readonly commands = COMMAND_TABLE;
@@ -48,12 +50,17 @@ export class TestServer implements ServerContext {
   readonly clients = new Map<number, Client>();
   readonly users = new Users(this.commands, this.clients);
   readonly aclLog = new AclLog();
-  aclfile: string | undefined;
-  readonly settings: Settings = { appendfsync: "everysec" };
   readonly pubsub = new PubSub();
   readonly monitors = new Monitors();
   readonly notifications = new Notifications(this.pubsub, this.keyspace);
   readonly pause = new Pause(this.keyspace);
+  readonly settings: Settings = { ...DEFAULT_OPTIONS, db: "data.db" };
+  configFile: string | undefined;
+  readonly requestLimits = {
+    authenticated: { ...AUTHENTICATED_LIMITS },
+    unauthenticated: { ...UNAUTHENTICATED_LIMITS },
+  };
+  readonly logins = new LoginLimit();
   readonly stats = new Stats();
   readonly logged: string[] = [];
   readonly log = new LineLog("debug", (line) => void this.logged.push(line));
@@ -65,6 +72,9 @@ export class TestServer implements ServerContext {
   setAppendfsync(appendfsync: AppendFsync): void {
     this.settings.appendfsync = appendfsync;
   }
+
+  /** Throws where a test wants it to. */
+  renewTls = (): void => {};
 
   async shutdown(options: { save: boolean }): Promise<void> {
     this.shutdowns.push(options);

@@ -1,9 +1,11 @@
 /** The client of Redis' protocol: against a server of ours, and against scripted peers that do what no server should. */
 import { createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { DEFAULT_OPTIONS, MEMORY_DB } from "../../../src/config.js";
+import { MEMORY_DB } from "../../../src/config.js";
 import { LineLog } from "../../../src/log.js";
 import { LinkClosed, LinkError, RedisLink } from "../../../src/migrate/redis-link.js";
+import { toBytes } from "../../../src/options/kinds.js";
+import { DEFAULT_OPTIONS } from "../../../src/options/table.js";
 import { Server } from "../../../src/server.js";
 
 const HOST = "127.0.0.1";
@@ -12,7 +14,7 @@ describe("with a server of ours", () => {
   let server: Server;
 
   beforeAll(async () => {
-    const options = { ...DEFAULT_OPTIONS, host: HOST, port: 0, db: MEMORY_DB, requirepass: "pass wörd" };
+    const options = { ...DEFAULT_OPTIONS, bind: [HOST], port: 0, db: MEMORY_DB, requirepass: toBytes("pass wörd") };
     server = await Server.start(options, new LineLog("warning"));
   });
 

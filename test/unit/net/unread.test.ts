@@ -5,16 +5,10 @@ import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Client } from "../../../src/commands/client.js";
-import {
-  CLIENTS_MAX,
-  DEFAULT_OPTIONS,
-  MEMORY_DB,
-  MIB,
-  PUSH_CLOSE_BYTES,
-  READ_BUFFER_BYTES,
-} from "../../../src/config.js";
+import { MEMORY_DB, MIB, READ_BUFFER_BYTES } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { LineLog } from "../../../src/log.js";
+import { DEFAULT_OPTIONS } from "../../../src/options/table.js";
 import { Server } from "../../../src/server.js";
 import { encodeRequest, RawClient } from "../../support/raw-client.js";
 import { randomOf } from "../keyspace/bytes.js";
@@ -26,7 +20,7 @@ let server: Server;
 
 beforeAll(async () => {
   const log = new LineLog("warning", () => {});
-  server = await Server.start({ ...DEFAULT_OPTIONS, host: "127.0.0.1", port: 0, db: MEMORY_DB }, log);
+  server = await Server.start({ ...DEFAULT_OPTIONS, bind: ["127.0.0.1"], port: 0, db: MEMORY_DB }, log);
 });
 
 afterAll(async () => {
@@ -354,7 +348,7 @@ describe("more clients than there may be", () => {
     const rejected = server.stats.rejectedConnections;
     const stand: number[] = [];
     // Stand-ins, since ten thousand sockets are another test's.
-    for (let id = -1; server.clients.size < CLIENTS_MAX; id--) {
+    for (let id = -1; server.clients.size < server.settings.maxclients; id--) {
       server.clients.set(id, some as Client);
       stand.push(id);
     }
@@ -486,13 +480,13 @@ describe("a subscriber that does not read", () => {
     const publisher = await reading();
     await until("the slow one has subscribed", () => clientOf(slow)?.subscriptions !== undefined);
     let waitedMax = 0;
-    await publish(publisher, 4 * PUSH_CLOSE_BYTES, () => {
+    await publish(publisher, 4 * DEFAULT_OPTIONS.clientOutputBufferLimit.pubsub.hardBytes, () => {
       waitedMax = Math.max(waitedMax, clientOf(slow)?.peer.replyBytes ?? 0);
       return clientOf(slow) === undefined;
     });
     expect(clientOf(slow)).toBeUndefined();
-    expect(waitedMax).toBeGreaterThan(PUSH_CLOSE_BYTES / 2);
-    expect(waitedMax).toBeLessThanOrEqual(PUSH_CLOSE_BYTES);
+    expect(waitedMax).toBeGreaterThan(DEFAULT_OPTIONS.clientOutputBufferLimit.pubsub.hardBytes / 2);
+    expect(waitedMax).toBeLessThanOrEqual(DEFAULT_OPTIONS.clientOutputBufferLimit.pubsub.hardBytes);
     expect(await publisher.call("PUBLISH", "c", "last")).toBe(":1\r\n");
     expect(other.isClosed).toBe(false);
   });
