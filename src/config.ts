@@ -234,6 +234,17 @@ export const WAL_BYTES_MAX = 64 * MIB;
 /** How long SIGTERM waits for clients to take their last replies before their sockets are destroyed. */
 export const CLOSE_GRACE_MS = 500;
 
+/** `slowlog-log-slower-than`, in microseconds, and `slowlog-max-len`, in entries (Redis' defaults). */
+export const SLOWLOG_SLOWER_THAN_US = 10_000;
+export const SLOWLOG_LENGTH_MAX = 128;
+
+/** `latency-monitor-threshold`, in milliseconds; 0 (Redis' default) keeps nothing. */
+export const LATENCY_MONITOR_THRESHOLD_MS = 0;
+
+/** A command that took less than so many microseconds is timed once in so many calls: to read the clock twice takes some 0.1 µs. */
+export const QUICK_CALL_US = 10;
+export const QUICK_CALLS_A_SAMPLE = 64;
+
 /** Name of the database that is kept in memory only. */
 export const MEMORY_DB = ":memory:";
 
@@ -269,6 +280,14 @@ export interface ServerOptions {
   /** Log every command. */
   debug: boolean;
   enableDebugCommand: DebugUsers;
+  /** `slowlog-log-slower-than`: microseconds from which on a command is for the slow log; 0 for each, negative for none. */
+  slowlogLogSlowerThan: number;
+  /** `slowlog-max-len`: entries that it keeps. */
+  slowlogMaxLen: number;
+  /** `latency-monitor-threshold`: milliseconds from which on LATENCY keeps what took them; 0 for nothing. */
+  latencyMonitorThreshold: number;
+  /** `latency-tracking`: whether there are histograms of how long commands take. */
+  latencyTracking: boolean;
 }
 
 export const DEFAULT_OPTIONS: ServerOptions = {
@@ -283,4 +302,8 @@ export const DEFAULT_OPTIONS: ServerOptions = {
   loglevel: "notice",
   debug: false,
   enableDebugCommand: "no",
+  slowlogLogSlowerThan: SLOWLOG_SLOWER_THAN_US,
+  slowlogMaxLen: SLOWLOG_LENGTH_MAX,
+  latencyMonitorThreshold: LATENCY_MONITOR_THRESHOLD_MS,
+  latencyTracking: true,
 };

@@ -5,8 +5,11 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, type Random, systemClock } from "./clock.js";
 import type { Client } from "./commands/client.js";
-import { type ServerContext, type Settings, Stats } from "./commands/context.js";
+import type { ServerContext, Settings } from "./commands/context.js";
+import { type MemoryMarks, noteMemory } from "./commands/memory.js";
+import { Stats } from "./commands/stats.js";
 import { COMMAND_TABLE } from "./commands/table.js";
+import { Timing } from "./commands/timing.js";
 import { type AppendFsync, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers, type ServerOptions } from "./config.js";
 import { reasonOf } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
@@ -25,6 +28,9 @@ export interface ServerDependencies {
 
 const RUN_ID_BYTES = 20;
 
+/** The process' memory is looked at once in so many runs of the background work: that takes some 50 µs. */
+const MEMORY_LOOK_CRONS = 10;
+
 export class Server implements ServerContext {
   readonly version = VERSION;
   readonly runId = randomBytes(RUN_ID_BYTES).toString("hex");
@@ -32,6 +38,8 @@ export class Server implements ServerContext {
   readonly commands = COMMAND_TABLE;
   readonly clients = new Map<number, Client>();
   readonly stats = new Stats();
+  readonly timing: Timing;
+  readonly memoryMarks: MemoryMarks = { startup: 0, peak: 0 };
   readonly startedMs: number;
   readonly host: string | undefined;
   readonly db: string;
@@ -51,6 +59,7 @@ export class Server implements ServerContext {
   #resolveStopped: (exitCode: number) => void = () => {};
   #cron: NodeJS.Timeout | undefined;
   #cronFailure = "";
+  #crons = 0;
   #clientId = 0;
   #stopping: Promise<void> | undefined;
 
@@ -64,6 +73,7 @@ export class Server implements ServerContext {
       throw error;
     }
     server.saver.start();
+    server.memoryMarks.startup = noteMemory(server).used;
     server.#cron = setInterval(() => server.#runCron(), CRON_INTERVAL_MS);
     const keys = server.keyspace.databases.reduce((sum, { size }) => sum + size, 0);
     log.notice(
@@ -84,6 +94,7 @@ export class Server implements ServerContext {
     this.port = options.port;
     this.db = options.db;
     this.debug = options.debug;
+    this.timing = new Timing(options);
     this.enableDebugCommand = options.enableDebugCommand;
     const requirepass = Buffer.from(options.requirepass, "utf8").toString("latin1");
     this.settings = { appendfsync: options.appendfsync, requirepass };
@@ -151,9 +162,11 @@ export class Server implements ServerContext {
 
   #runCron(): void {
     try {
-      this.keyspace.expireCycle();
-      this.keyspace.residency.cycle(this.keyspace.now);
+      this.#expireCycle();
+      this.#evictionCycle();
       this.saver.noticeChanges();
+      this.stats.sampleRates(performance.now());
+      if (this.#crons++ % MEMORY_LOOK_CRONS === 0) noteMemory(this);
       this.#cronFailure = "";
     } catch (error) {
       // A file that can't be read answers each of its keys with an error; the server itself goes on. Said once, not 10 times a second.
@@ -161,6 +174,20 @@ export class Server implements ServerContext {
       if (failure !== this.#cronFailure) this.log.warning(`background work failed: ${failure}`);
       this.#cronFailure = failure;
     }
+  }
+
+  #expireCycle(): void {
+    const begunMs = performance.now();
+    if (!this.keyspace.expireCycle()) this.stats.expireCyclesCut++;
+    const tookMs = performance.now() - begunMs;
+    this.stats.expireCycleMs += tookMs;
+    this.timing.took("expire-cycle", Math.floor(tookMs), this.keyspace.now);
+  }
+
+  #evictionCycle(): void {
+    const begunMs = performance.now();
+    this.keyspace.residency.cycle(this.keyspace.now);
+    this.timing.took("eviction-cycle", Math.floor(performance.now() - begunMs), this.keyspace.now);
   }
 
   #writeFailed(reason: string): void {

@@ -49,6 +49,10 @@ interface ServeFlags {
   requirepass: string;
   debug?: true;
   enableDebugCommand: DebugUsers;
+  slowlogLogSlowerThan: number;
+  slowlogMaxLen: number;
+  latencyMonitorThreshold: number;
+  latencyTracking: "yes" | "no";
   loglevel: LogLevel;
   relaxed?: true;
 }
@@ -94,6 +98,29 @@ export function addServeCommand(program: Command): void {
         .default(defaults.enableDebugCommand),
     )
     .addOption(
+      new Option("--slowlog-log-slower-than <us>", "microseconds from which on SLOWLOG keeps a command; -1 for never")
+        .default(defaults.slowlogLogSlowerThan)
+        .argParser((text) => integerFrom(-1, text)),
+    )
+    .addOption(
+      new Option("--slowlog-max-len <n>", "entries that SLOWLOG keeps")
+        .default(defaults.slowlogMaxLen)
+        .argParser((text) => integerFrom(0, text)),
+    )
+    .addOption(
+      new Option(
+        "--latency-monitor-threshold <ms>",
+        "milliseconds from which on LATENCY keeps what took them; 0: never",
+      )
+        .default(defaults.latencyMonitorThreshold)
+        .argParser((text) => integerFrom(0, text)),
+    )
+    .addOption(
+      new Option("--latency-tracking <yes|no>", "whether there are histograms of how long commands take")
+        .choices(["yes", "no"])
+        .default(defaults.latencyTracking ? "yes" : "no"),
+    )
+    .addOption(
       new Option("--loglevel <level>", "least level that is logged").choices(LOG_LEVELS).default(defaults.loglevel),
     )
     .addOption(new Option("--relaxed", "taken from the Go bitmapist-server, no effect").hideHelp())
@@ -117,6 +144,14 @@ function memorySize(text: string): number {
   return bytes;
 }
 
+function integerFrom(min: number, text: string): number {
+  const number = Number(text);
+  if (!/^-?[0-9]+$/.test(text) || !Number.isSafeInteger(number) || number < min) {
+    throw new InvalidArgumentError(`It must be an integer of at least ${min}.`);
+  }
+  return number;
+}
+
 function toServerOptions(flags: ServeFlags, fail: (message: string) => never): ServerOptions {
   if (flags.db === "") fail("option '--db <file>' is empty");
   if (flags.bak !== "" && resolve(flags.bak) === resolve(flags.db)) {
@@ -135,6 +170,10 @@ function toServerOptions(flags: ServeFlags, fail: (message: string) => never): S
     loglevel: flags.debug && flags.loglevel === "warning" ? "notice" : flags.loglevel,
     debug: flags.debug ?? DEFAULT_OPTIONS.debug,
     enableDebugCommand: flags.enableDebugCommand,
+    slowlogLogSlowerThan: flags.slowlogLogSlowerThan,
+    slowlogMaxLen: flags.slowlogMaxLen,
+    latencyMonitorThreshold: flags.latencyMonitorThreshold,
+    latencyTracking: flags.latencyTracking === "yes",
   };
 }
 

@@ -147,6 +147,16 @@ function writeFields(
   }
 }
 
+/** A BITFIELD of nothing but GET and OVERFLOW is a read. */
+function bitfieldKeyFlags(argv: Argv): readonly string[] {
+  for (let i = 2; i < argv.length; ) {
+    if (argv.is(i, "GET") && i + 2 < argv.length) i += 3;
+    else if (argv.is(i, "OVERFLOW") && i + 1 < argv.length) i += 2;
+    else return ["RW", "access", "update"];
+  }
+  return ["RO", "access"];
+}
+
 export const BITFIELD_COMMANDS: readonly Command[] = [
   {
     name: "bitfield",
@@ -162,6 +172,7 @@ export const BITFIELD_COMMANDS: readonly Command[] = [
         notes: "This command allows both access and modification of the key",
       },
     ],
+    keyFlags: bitfieldKeyFlags,
     group: "bitmap",
     since: "3.2.0",
     complexity: "O(B) in the bits of all fields",

@@ -38,7 +38,7 @@ export const CATEGORIES = [
 ] as const;
 export type Category = (typeof CATEGORIES)[number];
 
-export type Group = "bitmap" | "connection" | "generic" | "server" | "string" | "transactions";
+export type Group = "bitmap" | "cluster" | "connection" | "generic" | "server" | "string" | "transactions";
 
 export type KeySpec = KeyRange | CountedKeys;
 
@@ -77,6 +77,8 @@ interface CommandFacts {
   keys?: readonly KeySpec[];
   /** Finds the positions of the keys where they are not in ranges (`movablekeys`). Throws what the command itself would. */
   keysOf?: (argv: Argv) => number[];
+  /** What is done with the keys of a request, where a spec has `variable_flags`: COMMAND GETKEYSANDFLAGS tells it. */
+  keyFlags?: (argv: Argv) => readonly string[];
   tips?: readonly string[];
   group: Group;
   /** Redis' version that had it first. */
@@ -109,13 +111,23 @@ export function categoriesOf(command: Command): Category[] {
 
 /** Positions in `argv` of a command's keys, in the order of its key specs. */
 export function keyPositions(command: Command, argv: Argv): number[] {
-  if (command.keysOf !== undefined) return command.keysOf(argv);
-  const positions: number[] = [];
-  for (const { first, last, step } of rangesOf(command)) {
-    const end = last < 0 ? argv.length + last : first + last;
-    for (let i = first; i <= end && i < argv.length; i += step) positions.push(i);
+  return keysIn(command, argv).map(({ position }) => position);
+}
+
+/** The same with what is done with each key. Keys that are not in ranges are used as the command's first spec says. */
+export function keysIn(command: Command, argv: Argv): { position: number; flags: readonly string[] }[] {
+  if (command.keysOf !== undefined) {
+    const flags = (command.keys?.[0]?.flags ?? []).filter((flag) => flag !== "incomplete");
+    return command.keysOf(argv).map((position) => ({ position, flags }));
   }
-  return positions;
+  const keys: { position: number; flags: readonly string[] }[] = [];
+  for (const { first, last, step, flags } of rangesOf(command)) {
+    const end = last < 0 ? argv.length + last : first + last;
+    for (let position = first; position <= end && position < argv.length; position += step) {
+      keys.push({ position, flags: command.keyFlags?.(argv) ?? flags });
+    }
+  }
+  return keys;
 }
 
 /** The key specs that are ranges. */

@@ -14,7 +14,7 @@ import { CommandError } from "../errors.js";
 import { compileGlob } from "../keyspace/glob.js";
 import { LOG_LEVELS } from "../log.js";
 import { parseMemorySize } from "../memory-size.js";
-import type { Argv } from "../resp/argv.js";
+import { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { quotedArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
@@ -45,6 +45,25 @@ function choice<T extends string>(choices: readonly T[], value: string): T {
   return chosen;
 }
 
+/** An integer, in the words of Redis' errors; beyond 2^53 the nearest one that a number can be. */
+function integer(value: string, min: number): number {
+  const number = Argv.of(value).bigint(0);
+  if (number === undefined) throw new CommandError("argument couldn't be parsed into an integer");
+  if (number < min) throw new CommandError(`argument must be between ${min} and ${2n ** 63n - 1n} inclusive`);
+  return Number(number);
+}
+
+/** Percentiles, as words with blanks between. */
+function percentiles(value: string): number[] {
+  const words = value.split(" ").filter((word) => word !== "");
+  const numbers = words.map(Number);
+  if (numbers.some(Number.isNaN)) throw new CommandError("Invalid latency-tracking-info-percentiles parameters");
+  if (numbers.some((number) => number < 0 || number > 100)) {
+    throw new CommandError("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+  }
+  return numbers;
+}
+
 function memorySize(value: string): number {
   const bytes = parseMemorySize(value);
   if (bytes === undefined) throw new CommandError("argument must be a memory value");
@@ -68,6 +87,34 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
     dbfilename: { get: (server) => (server.db === MEMORY_DB ? "" : basename(server.db)) },
     dir: { get: (server) => (server.db === MEMORY_DB ? "" : dirname(resolve(server.db))) },
     "enable-debug-command": { get: (server) => server.enableDebugCommand },
+    "latency-monitor-threshold": {
+      get: ({ timing }) => String(timing.thresholdMs),
+      set: ({ timing }, value) => {
+        const ms = integer(value, 0);
+        return () => {
+          timing.thresholdMs = ms;
+        };
+      },
+    },
+    "latency-tracking": {
+      get: ({ timing }) => (timing.tracksLatencies ? "yes" : "no"),
+      set: ({ timing }, value) => {
+        const word = value.toLowerCase();
+        if (word !== "yes" && word !== "no") throw new CommandError("argument must be 'yes' or 'no'");
+        return () => {
+          timing.tracksLatencies = word === "yes";
+        };
+      },
+    },
+    "latency-tracking-info-percentiles": {
+      get: ({ timing }) => timing.infoPercentiles.join(" "),
+      set: ({ timing }, value) => {
+        const wanted = percentiles(value);
+        return () => {
+          timing.infoPercentiles = wanted;
+        };
+      },
+    },
     loglevel: {
       get: (server) => server.log.level,
       set: (server, value) => {
@@ -98,6 +145,24 @@ const PARAMETERS: ReadonlyMap<string, Parameter> = new Map(
     },
     save: single(""),
     "slave-read-only": single("yes"),
+    "slowlog-log-slower-than": {
+      get: ({ timing }) => String(timing.slowerThanUs),
+      set: ({ timing }, value) => {
+        const us = integer(value, -1);
+        return () => {
+          timing.slowerThanUs = us;
+        };
+      },
+    },
+    "slowlog-max-len": {
+      get: ({ timing }) => String(timing.slowlog.lengthMax),
+      set: ({ timing }, value) => {
+        const length = integer(value, 0);
+        return () => {
+          timing.slowlog.lengthMax = length;
+        };
+      },
+    },
     "tcp-backlog": fixed(TCP_BACKLOG),
     "tcp-keepalive": single(TCP_KEEPALIVE_MS / 1000),
     timeout: single(0),
@@ -178,6 +243,7 @@ function failed(name: string, reason: string): CommandError {
 function resetstat(client: Client, _argv: Argv, reply: Reply): void {
   client.server.stats.reset();
   client.server.keyspace.expiredKeys = 0;
+  client.server.keyspace.residency.evicted = 0;
   client.server.saver.stalls.reset();
   reply.ok();
 }

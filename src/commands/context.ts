@@ -6,42 +6,15 @@ import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
+import type { MemoryMarks } from "./memory.js";
+import type { Stats } from "./stats.js";
+import type { Timing } from "./timing.js";
 
 /** Settings that CONFIG SET can change while the server runs. */
 export interface Settings {
   appendfsync: AppendFsync;
   /** Its bytes as latin1, which is how arguments come. The empty string means no password. */
   requirepass: string;
-}
-
-export interface CommandStats {
-  calls: number;
-}
-
-/** Counters since the start, or since CONFIG RESETSTAT. */
-export class Stats {
-  connections = 0;
-  rejectedConnections = 0;
-  commands = 0;
-  keyspaceHits = 0;
-  keyspaceMisses = 0;
-  errorReplies = 0;
-  inputBytes = 0;
-  outputBytes = 0;
-  /** What is counted of each command that ran, by its name. */
-  readonly byCommand = new Map<string, CommandStats>();
-
-  /** A command runs. */
-  count(command: string): void {
-    this.commands++;
-    const known = this.byCommand.get(command);
-    if (known === undefined) this.byCommand.set(command, { calls: 1 });
-    else known.calls++;
-  }
-
-  reset(): void {
-    Object.assign(this, new Stats());
-  }
 }
 
 export interface ServerContext {
@@ -61,6 +34,8 @@ export interface ServerContext {
   readonly clients: Map<number, Client>;
   readonly settings: Settings;
   readonly stats: Stats;
+  readonly timing: Timing;
+  readonly memoryMarks: MemoryMarks;
   readonly log: Log;
   /** Log every command. */
   readonly debug: boolean;

@@ -189,6 +189,12 @@ const SETS_WITH_TIME = {
   complexity: "O(N) in the value's length",
 } as const;
 
+/** SET is a read too when there is a GET among its options. */
+function setKeyFlags(argv: Argv): readonly string[] {
+  for (let i = 3; i < argv.length; i++) if (argv.is(i, "GET")) return ["RW", "access", "update"];
+  return ["OW", "update"];
+}
+
 export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "get",
@@ -306,6 +312,7 @@ export const STRING_COMMANDS: readonly Command[] = [
         notes: "RW and ACCESS due to the optional `GET` argument",
       },
     ],
+    keyFlags: setKeyFlags,
     group: "string",
     since: "1.0.0",
     complexity: "O(N) in the value's length",

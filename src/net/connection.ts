@@ -5,6 +5,7 @@
  * is read beyond READ_AHEAD_BYTES.
  */
 import type { Socket } from "node:net";
+import { replyError } from "../commands/call.js";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";
 import { execute } from "../commands/execute.js";
@@ -85,6 +86,7 @@ export class Connection implements Peer, Sender {
   /** Takes a chunk that came, which need not be good any longer than this runs. */
   receive(chunk: Buffer): void {
     this.#server.stats.inputBytes += chunk.length;
+    this.#server.stats.reads++;
     this.#parser.feed(chunk);
     if (this.#canRun()) {
       if (this.#runChunk()) this.advance();
@@ -129,8 +131,9 @@ export class Connection implements Peer, Sender {
   /** Runs the requests that have arrived, until there is enough to send. Returns whether to go on now and not at the turn's end. */
   #runChunk(): boolean {
     const client = this.#client;
-    const { keyspace, saver } = this.#server;
+    const { keyspace, saver, timing } = this.#server;
     keyspace.tick();
+    timing.beginChunk();
     try {
       while (!this.#hasEnough()) {
         const argv = this.#parser.next();
@@ -149,7 +152,7 @@ export class Connection implements Peer, Sender {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#server.log.verbose(`client ${client.id} at ${this.address}: ${error.message}`);
-      this.#reply.error(`ERR ${error.message}`);
+      replyError(client, this.#reply, `ERR ${error.message}`);
       client.closing = true;
     }
     const isUrgent = this.#hasEnough() || client.closing || client.pending !== undefined;
@@ -217,6 +220,7 @@ export class Connection implements Peer, Sender {
 
   #write(bytes: Uint8Array): boolean {
     this.#server.stats.outputBytes += bytes.length;
+    this.#server.stats.writes++;
     if (this.#socket.writableLength + bytes.length > REPLY_CLOSE_BYTES) {
       this.#server.log.warning(
         `client ${this.#client.id} at ${this.address} closed: more than ${REPLY_CLOSE_BYTES} bytes of replies wait for it`,

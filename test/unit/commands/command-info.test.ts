@@ -37,7 +37,6 @@ const DIFFERENCES = {
   /** Subcommands of Redis' that containers of ours lack, by container. */
   missing: {
     client: ["caching", "getredir", "pause", "tracking", "trackinginfo", "unblock", "unpause"],
-    command: ["getkeysandflags"],
     config: ["rewrite"],
   } as Record<string, string[]>,
 };

@@ -1,9 +1,11 @@
 /** A server without sockets and disk, on which commands run one by one: what execute() does, without the net around it. */
 import { ManualClock } from "../../../src/clock.js";
 import { Client, type Peer, type Pending } from "../../../src/commands/client.js";
-import { type ServerContext, type Settings, Stats } from "../../../src/commands/context.js";
+import type { ServerContext, Settings } from "../../../src/commands/context.js";
 import { execute } from "../../../src/commands/execute.js";
+import { Stats } from "../../../src/commands/stats.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
+import { Timing } from "../../../src/commands/timing.js";
 import type { AppendFsync, DebugUsers } from "../../../src/config.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
@@ -42,6 +44,8 @@ export class TestServer implements ServerContext {
   readonly clients = new Map<number, Client>();
   readonly settings: Settings = { appendfsync: "everysec", requirepass: "" };
   readonly stats = new Stats();
+  readonly timing = new Timing();
+  readonly memoryMarks = { startup: 0, peak: 0 };
   readonly logged: string[] = [];
   readonly log = new LineLog("debug", (line) => void this.logged.push(line));
   readonly debug = false;
