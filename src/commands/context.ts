@@ -7,7 +7,7 @@ import type { Log } from "../log.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 import type { MemoryMarks } from "./memory.js";
-import type { Stats } from "./stats.js";
+import type { CommandStats, Stats } from "./stats.js";
 import type { Timing } from "./timing.js";
 
 /** Settings that CONFIG SET can change while the server runs. */
@@ -15,6 +15,11 @@ export interface Settings {
   appendfsync: AppendFsync;
   /** Its bytes as latin1, which is how arguments come. The empty string means no password. */
   requirepass: string;
+}
+
+/** What is counted of each command that was asked for, and that clients are told of. */
+export function commandStats({ stats, commands }: ServerContext): [string, CommandStats][] {
+  return stats.byCommand.filter(([name]) => commands.named(name) !== undefined);
 }
 
 export interface ServerContext {

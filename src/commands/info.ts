@@ -5,7 +5,7 @@ import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
-import type { ServerContext } from "./context.js";
+import { commandStats, type ServerContext } from "./context.js";
 import { clientBytes, noteMemory } from "./memory.js";
 
 type Fields = Record<string, string | number>;
@@ -114,7 +114,7 @@ const persistence: Section = ({ saver, keyspace, storage: { figures }, db }) => 
     rdb_last_save_time: Math.floor(saver.lastSaveMs / 1000),
     rdb_last_bgsave_status: state,
     rdb_last_bgsave_time_sec: saver.commits === 0 ? -1 : Math.floor(saver.lastSaveTookMs / 1000),
-    rdb_current_bgsave_time_sec: saver.isSaving ? Math.floor(saver.oldestChangeMs / 1000) : -1,
+    rdb_current_bgsave_time_sec: saver.isSaving ? Math.floor(saver.savingMs / 1000) : -1,
     rdb_saves: saver.commits,
     aof_enabled: isKept ? 1 : 0,
     aof_rewrite_in_progress: 0,
@@ -197,9 +197,9 @@ const cpu: Section = () => {
 
 const modules: Section = () => ({});
 
-const commandstats: Section = ({ stats: { byCommand } }) => {
+const commandstats: Section = (context) => {
   const fields: Fields = {};
-  for (const [name, { calls, usec, rejected, failed }] of byCommand) {
+  for (const [name, { calls, usec, rejected, failed }] of commandStats(context)) {
     const each = calls === 0 ? 0 : usec / calls;
     const times = `usec=${Math.round(usec)},usec_per_call=${each.toFixed(2)}`;
     fields[`cmdstat_${name}`] = `calls=${calls},${times},rejected_calls=${rejected},failed_calls=${failed}`;
@@ -213,9 +213,10 @@ const errorstats: Section = ({ stats: { errors } }) => {
   return fields;
 };
 
-const latencystats: Section = ({ stats: { byCommand }, timing: { infoPercentiles } }) => {
+const latencystats: Section = (context) => {
+  const { infoPercentiles } = context.timing;
   const fields: Fields = {};
-  for (const [name, { latencies }] of byCommand) {
+  for (const [name, { latencies }] of commandStats(context)) {
     if (latencies === undefined) continue;
     const told = infoPercentiles.map((each) => `p${each}=${(latencies.percentile(each) / 1000).toFixed(3)}`);
     fields[`latency_percentiles_usec_${name}`] = told.join(",");
@@ -271,8 +272,8 @@ const GO_SECTIONS: ReadonlyMap<string, Section> = new Map(
       keys_total: totalKeys(context),
       keys_cached: context.keyspace.residency.keys,
     }),
-    commands: ({ stats: { byCommand } }) => {
-      const calls = byCommand.flatMap(([name, { calls }]) => (calls === 0 ? [] : [[name, calls] as const]));
+    commands: (context) => {
+      const calls = commandStats(context).flatMap(([name, { calls }]) => (calls === 0 ? [] : [[name, calls] as const]));
       return Object.fromEntries(calls.sort(([a], [b]) => (a < b ? -1 : 1)));
     },
   }),

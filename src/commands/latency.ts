@@ -5,7 +5,7 @@ import type { Reply } from "../resp/reply.js";
 import { quotedArg } from "./args.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
-import type { ServerContext } from "./context.js";
+import { commandStats, type ServerContext } from "./context.js";
 import { helpHandler } from "./help.js";
 import type { LatencyEvent } from "./latency-monitor.js";
 import type { CommandStats } from "./stats.js";
@@ -114,7 +114,7 @@ function finding({ name, samples, maxMs }: LatencyEvent): string {
 
 /** LATENCY HISTOGRAM [command ...]: those that have run and were timed. A command's name stands for its subcommands too. */
 function histogram({ server }: Client, argv: Argv, reply: Reply): void {
-  const found = argv.length === 2 ? server.stats.byCommand : namedStats(server, argv);
+  const found = argv.length === 2 ? commandStats(server) : namedStats(server, argv);
   const timed = found.flatMap(([name, { latencies }]) => (latencies === undefined ? [] : [{ name, latencies }]));
   reply.map(timed.length);
   for (const { name, latencies } of timed) {

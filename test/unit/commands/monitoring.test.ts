@@ -180,6 +180,13 @@ describe("INFO", () => {
     expect(fields.errorstat_ERR).toBe("count=4");
   });
 
+  test("commandstats do not tell of the words of an HTTP request, which are no commands", () => {
+    const { client } = setUp();
+    client.sayAll("POST / HTTP/1.1", "Host: here");
+    expect(client.say("INFO commandstats")).toBe("$16\r\n# Commandstats\r\n\r\n");
+    expect(client.say("LATENCY HISTOGRAM post host:")).toBe("*0\r\n");
+  });
+
   test("instantaneous rates are those of the last samples", () => {
     const { server, client } = setUp();
     server.stats.sampleRates(0);
