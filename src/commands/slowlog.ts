@@ -158,7 +158,7 @@ export const SLOWLOG_COMMANDS: readonly Command[] = [
     complexity: "Depends on subcommand.",
     summary: "About commands that took long.",
     differs:
-      "a pipeline's commands are not all timed: the first of what was read at a time is, those that read the file, and of those that took less than 10 µs one in 64; all are with `slowlog-log-slower-than` below 1000; what a command waits for (SAVE, KEYS of many keys) does not count",
+      "a pipeline's commands are not all timed: those that read the file are, the first one where pipelines are shorter than 8, and of commands that take less than 10 µs one call in 64; all are with `slowlog-log-slower-than` below 1000; what a command waits for (SAVE, KEYS of many keys) does not count",
     handler: help,
     subcommands: SUBCOMMANDS,
   },

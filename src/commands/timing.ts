@@ -1,10 +1,16 @@
 /**
  * How long commands take. To read the clock twice takes as long as a tenth of a quick command, so not every call is timed: the first of
- * a chunk is, one that reads the file or does other work that is not quick, and of a command that was quick when it was timed last one
- * call in QUICK_CALLS_A_SAMPLE, which stands for those that were not timed. Knows no handlers.
+ * a chunk is, where chunks are short, one that reads the file or does other work that is not quick, and of a command that was quick
+ * when it was timed last one call in QUICK_CALLS_A_SAMPLE, which stands for those that were not timed. Knows no handlers.
  */
 import { nanoseconds } from "../clock.js";
-import { DEFAULT_OPTIONS, QUICK_CALL_US, QUICK_CALLS_A_SAMPLE, type ServerOptions } from "../config.js";
+import {
+  DEFAULT_OPTIONS,
+  LONG_CHUNK_COMMANDS,
+  QUICK_CALL_US,
+  QUICK_CALLS_A_SAMPLE,
+  type ServerOptions,
+} from "../config.js";
 import type { Argv } from "../resp/argv.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
@@ -43,6 +49,8 @@ export class Timing {
   #isExact = false;
   /** The next call is timed, as the first of a chunk. */
   #timesNext = true;
+  /** Commands that had run when the last chunk began. */
+  #commandsBefore = 0;
 
   constructor(options: TimingOptions = DEFAULT_OPTIONS) {
     this.slowlog = new Slowlog(options.slowlogMaxLen);
@@ -80,9 +88,10 @@ export class Timing {
     this.#timesNext ||= this.#isExact;
   }
 
-  /** A chunk of requests begins. */
-  beginChunk(): void {
-    this.#timesNext = true;
+  /** A chunk of requests begins, after so many commands that have run since the start, or CONFIG RESETSTAT. */
+  beginChunk(commands: number): void {
+    this.#timesNext = this.#isExact || commands - this.#commandsBefore < LONG_CHUNK_COMMANDS;
+    this.#commandsBefore = commands;
   }
 
   /** Whether a call that is about to be made need not be timed. */

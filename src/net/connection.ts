@@ -131,9 +131,9 @@ export class Connection implements Peer, Sender {
   /** Runs the requests that have arrived, until there is enough to send. Returns whether to go on now and not at the turn's end. */
   #runChunk(): boolean {
     const client = this.#client;
-    const { keyspace, saver, timing } = this.#server;
+    const { keyspace, saver, stats, timing } = this.#server;
     keyspace.tick();
-    timing.beginChunk();
+    timing.beginChunk(stats.commands);
     try {
       while (!this.#hasEnough()) {
         const argv = this.#parser.next();

@@ -1,6 +1,6 @@
 /** SLOWLOG, LATENCY and INFO where they tell of this server: which calls are timed, and what the figures come from. */
 import { describe, expect, test } from "vitest";
-import { QUICK_CALLS_A_SAMPLE } from "../../../src/config.js";
+import { LONG_CHUNK_COMMANDS, QUICK_CALLS_A_SAMPLE } from "../../../src/config.js";
 import { START_MS, type TestClient, TestServer } from "./harness.js";
 
 function setUp() {
@@ -29,7 +29,7 @@ describe("which calls are timed", () => {
     const { server, client, timing } = setUp();
     client.say("SETBIT k 1 1");
     const stats = server.stats.of("setbit");
-    timing.beginChunk();
+    timing.beginChunk(server.stats.commands);
     for (let i = 0; i < 10 * QUICK_CALLS_A_SAMPLE; i++) client.say("SETBIT k 1 1");
     expect(stats.calls).toBe(10 * QUICK_CALLS_A_SAMPLE + 1);
     expect(stats.covered).toBeGreaterThan(8 * QUICK_CALLS_A_SAMPLE);
@@ -63,12 +63,23 @@ describe("which calls are timed", () => {
     expect(stats.covered).toBe(20);
   });
 
+  test("not the first after a long chunk", () => {
+    const { server, client, timing } = setUp();
+    const stats = server.stats.of("getbit");
+    stats.untilSample = QUICK_CALLS_A_SAMPLE;
+    for (let chunk = 0; chunk < 2; chunk++) {
+      timing.beginChunk(server.stats.commands);
+      for (let i = 0; i < LONG_CHUNK_COMMANDS; i++) client.say("GETBIT k 1");
+    }
+    expect(stats.covered).toBe(1);
+  });
+
   test("the first of each chunk", () => {
     const { server, client, timing } = setUp();
     const stats = server.stats.of("getbit");
     stats.untilSample = QUICK_CALLS_A_SAMPLE;
     for (let i = 0; i < 20; i++) {
-      timing.beginChunk();
+      timing.beginChunk(server.stats.commands);
       client.sayAll("GETBIT k 1", "GETBIT k 2");
     }
     expect(stats.covered).toBe(20);
