@@ -9,14 +9,17 @@ import { AclLog } from "./commands/acl-log.js";
 import { Users } from "./commands/acl-users.js";
 import type { Client } from "./commands/client.js";
 import type { CommandTable } from "./commands/command-table.js";
-import { type ServerContext, type Settings, Stats } from "./commands/context.js";
+import type { ServerContext, Settings } from "./commands/context.js";
 import { LoginLimit } from "./commands/login-limit.js";
+import { type MemoryMarks, noteMemory } from "./commands/memory.js";
 import { Monitors } from "./commands/monitor.js";
 import { Notifications } from "./commands/notifications.js";
 import { Pause } from "./commands/pause.js";
 import { PubSub } from "./commands/pubsub.js";
 import { limitRequests } from "./commands/settings.js";
+import { Stats } from "./commands/stats.js";
 import { COMMAND_TABLE } from "./commands/table.js";
+import { Timing } from "./commands/timing.js";
 import { type AppendFsync, CLIENT_SWEEP_MS, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers } from "./config.js";
 import { CommandError, reasonOf, StartError } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
@@ -40,6 +43,9 @@ export interface ServerSurroundings {
 
 const RUN_ID_BYTES = 20;
 
+/** The process' memory is looked at once in so many runs of the background work: that takes some 50 µs. */
+const MEMORY_LOOK_CRONS = 10;
+
 export class Server implements ServerContext {
   readonly version = VERSION;
   readonly runId = randomBytes(RUN_ID_BYTES).toString("hex");
@@ -53,6 +59,8 @@ export class Server implements ServerContext {
   readonly notifications: Notifications;
   readonly pause: Pause;
   readonly stats = new Stats();
+  readonly timing: Timing;
+  readonly memoryMarks: MemoryMarks = { startup: 0, peak: 0 };
   readonly startedMs: number;
   readonly db: string;
   readonly debug: boolean;
@@ -77,6 +85,7 @@ export class Server implements ServerContext {
   #cron: NodeJS.Timeout | undefined;
   #cronFailure = "";
   #sweptMs = 0;
+  #crons = 0;
   #clientId = 0;
   #stopping: Promise<void> | undefined;
 
@@ -91,6 +100,7 @@ export class Server implements ServerContext {
       throw error;
     }
     server.saver.start();
+    server.memoryMarks.startup = noteMemory(server).used;
     server.#cron = setInterval(() => server.#runCron(), CRON_INTERVAL_MS);
     const keys = server.keyspace.databases.reduce((sum, { size }) => sum + size, 0);
     log.notice(
@@ -114,6 +124,7 @@ export class Server implements ServerContext {
     this.port = options.port;
     this.db = options.db;
     this.debug = options.debug;
+    this.timing = new Timing(options);
     this.enableDebugCommand = options.enableDebugCommand;
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve;
@@ -207,9 +218,11 @@ export class Server implements ServerContext {
   #runCron(): void {
     this.#sweepClients();
     try {
-      this.keyspace.expireCycle();
-      this.keyspace.residency.cycle(this.keyspace.now);
+      this.#expireCycle();
+      this.#evictionCycle();
       this.saver.noticeChanges();
+      this.stats.sampleRates(performance.now());
+      if (this.#crons++ % MEMORY_LOOK_CRONS === 0) noteMemory(this);
       this.#cronFailure = "";
     } catch (error) {
       // A file that can't be read answers each of its keys with an error; the server itself goes on. Said once, not 10 times a second.
@@ -224,6 +237,20 @@ export class Server implements ServerContext {
     if (now >= this.#sweptMs && now - this.#sweptMs < CLIENT_SWEEP_MS) return;
     this.#sweptMs = now;
     this.#listener.sweep(now);
+  }
+
+  #expireCycle(): void {
+    const begunMs = performance.now();
+    if (!this.keyspace.expireCycle()) this.stats.expireCyclesCut++;
+    const tookMs = performance.now() - begunMs;
+    this.stats.expireCycleMs += tookMs;
+    this.timing.took("expire-cycle", Math.floor(tookMs), this.keyspace.now);
+  }
+
+  #evictionCycle(): void {
+    const begunMs = performance.now();
+    this.keyspace.residency.cycle(this.keyspace.now);
+    this.timing.took("eviction-cycle", Math.floor(performance.now() - begunMs), this.keyspace.now);
   }
 
   #writeFailed(reason: string): void {

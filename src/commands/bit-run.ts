@@ -3,6 +3,7 @@
  * between two of them can change the answer. It takes only what needs no more than that; the first request that does, as one for a key
  * that is not in memory, ends the run and goes the way of all others.
  */
+import { nanoseconds } from "../clock.js";
 import { RUN_REQUESTS_MAX } from "../config.js";
 import type { Bit } from "../keyspace/value.js";
 import { BitRequests, READ_BIT } from "../resp/bit-requests.js";
@@ -19,7 +20,8 @@ export function runBits(client: Client, parser: RequestParser, reply: Reply): bo
   parser.readBits(requests, client.bitRun);
   const { length, isTransaction } = requests;
   if (length === 0) return false;
-  const { keyspace, stats } = client.server;
+  const { keyspace, stats, timing } = client.server;
+  const begun = timing.timesRun(length) ? nanoseconds() : 0;
   keyspace.step();
   const ready = keyspace.findMany(client.database, parser.buffer, requests, found);
   // Where requests are read in vain, as those for new keys are, fewer are read the next time.
@@ -29,15 +31,13 @@ export function runBits(client: Client, parser: RequestParser, reply: Reply): bo
   if (isTransaction) beginTransaction(reply, length);
   const reads = run(client, ready, reply);
   parser.skip(requests.ends[ready - 1] as number);
+  const ns = begun === 0 ? 0 : (nanoseconds() - begun) / ready;
+  stats.commands += ready;
   stats.keyspaceHits += reads;
-  if (reads > 0) stats.count("getbit", reads);
-  if (reads < ready) stats.count("setbit", ready - reads);
+  timing.countRun(stats.of("getbit"), reads, ns);
+  timing.countRun(stats.of("setbit"), ready - reads, ns);
   client.lastCommand = requests.bits[ready - 1] === READ_BIT ? "getbit" : "setbit";
-  if (isTransaction) {
-    stats.count("multi");
-    stats.count("exec");
-    client.lastCommand = "exec";
-  }
+  if (isTransaction) endTransaction(client, ns);
   return true;
 }
 
@@ -46,6 +46,15 @@ function beginTransaction(reply: Reply, length: number): void {
   reply.ok();
   for (let i = 0; i < length; i++) reply.queued();
   reply.array(length);
+}
+
+/** Counts MULTI and EXEC. */
+function endTransaction(client: Client, ns: number): void {
+  const { stats, timing } = client.server;
+  stats.commands += 2;
+  timing.countRun(stats.of("multi"), 1, ns);
+  timing.countRun(stats.of("exec"), 1, ns * requests.length);
+  client.lastCommand = "exec";
 }
 
 /** Runs the first `length` requests and returns how many of them are GETBIT. */
@@ -78,6 +87,7 @@ function isPlain(client: Client): boolean {
     server.pause.kind === undefined &&
     !server.monitors.isOn &&
     !server.notifications.isOn &&
+    !server.timing.isExact &&
     !server.debug
   );
 }

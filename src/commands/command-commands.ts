@@ -5,7 +5,7 @@ import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import { SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
-import { CATEGORIES, type Command, categoriesOf, FLAGS, type KeySpec, keyPositions, rangesOf } from "./command.js";
+import { CATEGORIES, type Command, categoriesOf, FLAGS, type KeySpec, keyUses, rangesOf } from "./command.js";
 import { helpHandler } from "./help.js";
 
 const INVALID_COMMAND = new CommandError("ERR Invalid command specified");
@@ -162,20 +162,35 @@ function replyDocs(reply: Reply, rows: readonly Command[]): void {
 
 /** COMMAND GETKEYS command [arg ...] */
 function getkeys(client: Client, argv: Argv, reply: Reply): void {
+  const { request, keys } = keysOfRequest(client, argv);
+  reply.array(keys.length);
+  for (const { position } of keys) reply.bulk(request.bytes(position));
+}
+
+/** COMMAND GETKEYSANDFLAGS command [arg ...] */
+function getkeysandflags(client: Client, argv: Argv, reply: Reply): void {
+  const { request, keys } = keysOfRequest(client, argv);
+  reply.array(keys.length);
+  for (const { position, flags } of keys) {
+    reply.array(2);
+    reply.bulk(request.bytes(position));
+    replySet(reply, flags);
+  }
+}
+
+/** The request that stands behind COMMAND and its subcommand, and its keys. Throws where it has none, or is none. */
+function keysOfRequest(client: Client, argv: Argv): { request: Argv; keys: ReturnType<typeof keyUses> } {
   const { commands } = client.server;
   const request = argv.slice(2);
   const row = commands.find(request);
   if (row === undefined || commands.named(row.name) === undefined) throw INVALID_COMMAND;
   if (row.keys === undefined) throw NO_KEYS;
   if (row.arity > 0 ? request.length !== row.arity : request.length < -row.arity) throw WRONG_ARGUMENTS;
-  let positions: number[];
   try {
-    positions = keyPositions(row, request);
+    return { request, keys: keyUses(row, request) };
   } catch (error) {
     throw error instanceof CommandError ? INVALID_ARGUMENTS : error;
   }
-  reply.array(positions.length);
-  for (const position of positions) reply.bulk(request.bytes(position));
 }
 
 const SUBCOMMAND = {
@@ -214,6 +229,14 @@ const SUBCOMMANDS: readonly Command[] = [
     summary: "The keys in a request.",
     handler: getkeys,
   },
+  {
+    ...SUBCOMMAND,
+    name: "command|getkeysandflags",
+    arity: -4,
+    since: "7.0.0",
+    summary: "The keys in a request, and what it does with them.",
+    handler: getkeysandflags,
+  },
   { ...SUBCOMMAND, name: "command|help", arity: 2, since: "5.0.0", summary: "What there is.", handler: help },
   {
     ...SUBCOMMAND,
@@ -243,7 +266,7 @@ export const COMMAND_COMMANDS: readonly Command[] = [
     tips: UNORDERED,
     since: "2.8.13",
     summary: "All commands.",
-    differs: "lists the commands that are here; DOCS has no arguments, GETKEYSANDFLAGS is missing",
+    differs: "lists the commands that are here; DOCS has no arguments and no history",
     handler: command,
     subcommands: SUBCOMMANDS,
   },

@@ -49,7 +49,7 @@ export const CATEGORIES = [
 ] as const;
 export type Category = (typeof CATEGORIES)[number];
 
-export type Group = "bitmap" | "connection" | "generic" | "pubsub" | "server" | "string" | "transactions";
+export type Group = "bitmap" | "cluster" | "connection" | "generic" | "pubsub" | "server" | "string" | "transactions";
 
 export type KeySpec = KeyRange | CountedKeys;
 
@@ -146,7 +146,7 @@ export function keyUses(command: Command, argv: Argv): KeyUse[] {
   const ownFlags = command.keyFlagsOf?.(argv);
   // Keys that are not in ranges are all used alike.
   if (command.keysOf !== undefined) {
-    const flags = ownFlags ?? command.keys?.[0]?.flags ?? [];
+    const flags = (ownFlags ?? command.keys?.[0]?.flags ?? []).filter((flag) => flag !== "incomplete");
     return command.keysOf(argv).map((position) => ({ position, flags }));
   }
   const uses: KeyUse[] = [];

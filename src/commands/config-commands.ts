@@ -130,6 +130,7 @@ function rewrite(client: Client, _argv: Argv, reply: Reply): void {
 function resetstat(client: Client, _argv: Argv, reply: Reply): void {
   client.server.stats.reset();
   client.server.keyspace.expiredKeys = 0;
+  client.server.keyspace.residency.evicted = 0;
   client.server.saver.stalls.reset();
   reply.ok();
 }

@@ -11,42 +11,20 @@ import type { Users } from "./acl-users.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 import type { LoginLimit } from "./login-limit.js";
+import type { MemoryMarks } from "./memory.js";
 import type { Monitors } from "./monitor.js";
 import type { Notifications } from "./notifications.js";
 import type { Pause } from "./pause.js";
 import type { PubSub } from "./pubsub.js";
+import type { CommandStats, Stats } from "./stats.js";
+import type { Timing } from "./timing.js";
 
 /** All options as they are now: CONFIG SET changes those of them that may change while the server runs. */
 export type Settings = ServerOptions;
 
-export interface CommandStats {
-  calls: number;
-}
-
-/** Counters since the start, or since CONFIG RESETSTAT. */
-export class Stats {
-  connections = 0;
-  rejectedConnections = 0;
-  commands = 0;
-  keyspaceHits = 0;
-  keyspaceMisses = 0;
-  errorReplies = 0;
-  inputBytes = 0;
-  outputBytes = 0;
-  /** What is counted of each command that ran, by its name. */
-  readonly byCommand = new Map<string, CommandStats>();
-
-  /** A command runs, or so many of a kind do. */
-  count(command: string, calls = 1): void {
-    this.commands += calls;
-    const known = this.byCommand.get(command);
-    if (known === undefined) this.byCommand.set(command, { calls });
-    else known.calls += calls;
-  }
-
-  reset(): void {
-    Object.assign(this, new Stats());
-  }
+/** What is counted of each command that was asked for, and that clients are told of. */
+export function commandStats({ stats, commands }: ServerContext): [string, CommandStats][] {
+  return stats.byCommand.filter(([name]) => commands.named(name) !== undefined);
 }
 
 export interface ServerContext {
@@ -76,6 +54,8 @@ export interface ServerContext {
   readonly requestLimits: Readonly<Record<"authenticated" | "unauthenticated", RequestLimits>>;
   readonly logins: LoginLimit;
   readonly stats: Stats;
+  readonly timing: Timing;
+  readonly memoryMarks: MemoryMarks;
   readonly log: Log;
   /** Log every command. */
   readonly debug: boolean;

@@ -9,6 +9,7 @@ import { quotedArg } from "./args.js";
 import { call, replyError } from "./call.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
+import { isScripting, NO_SCRIPTING } from "./scripting.js";
 
 /** Bytes of a request that an unknown-command error repeats (Redis' figure). */
 const QUOTED_BYTES_MAX = 128;
@@ -70,6 +71,7 @@ function run(client: Client, argv: Argv, reply: Reply): void {
 /** A request that could not be run, or queued, spoils the transaction it stands in; an EXEC ends it. */
 function reject(client: Client, command: Command | undefined, reply: Reply, message: string): void {
   if (client.transaction !== undefined) client.transaction.poisoned = true;
+  if (command !== undefined) client.server.stats.of(command.name).rejected++;
   if (command?.name !== "exec") return replyError(client, reply, message);
   client.discardTransaction();
   replyError(client, reply, `EXECABORT Transaction discarded because of: ${message.replace(/^ERR /, "")}`);
@@ -152,9 +154,11 @@ function unknownCommand(container: Command | undefined, argv: Argv): string {
   if (container !== undefined) {
     return `ERR unknown subcommand '${quotedArg(argv, 1, QUOTED_BYTES_MAX)}'. Try ${container.name.toUpperCase()} HELP.`;
   }
+  const name = quotedArg(argv, 0, QUOTED_BYTES_MAX);
+  if (isScripting(name)) return `ERR unknown command '${name}': ${NO_SCRIPTING}`;
   let args = "";
   for (let i = 1; i < argv.length && args.length < QUOTED_BYTES_MAX; i++) {
     args += `'${quotedArg(argv, i, QUOTED_BYTES_MAX - args.length)}' `;
   }
-  return `ERR unknown command '${quotedArg(argv, 0, QUOTED_BYTES_MAX)}', with args beginning with: ${args}`;
+  return `ERR unknown command '${name}', with args beginning with: ${args}`;
 }

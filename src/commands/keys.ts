@@ -278,6 +278,7 @@ export const KEY_COMMANDS: readonly Command[] = [
     since: "1.0.0",
     complexity: "O(N) in the number of keys of the database",
     summary: "Lists all keys that match a pattern.",
+    differs: "of more than 10,000 keys others are served meanwhile: keys that come or go then may be listed or not",
     handler: keys,
   },
   {

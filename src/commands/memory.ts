@@ -15,6 +15,20 @@ export function processMemory({ keyspace: { residency } }: ServerContext): { use
   return { used: heapUsed + arrayBuffers + residency.nativeBytes, rss };
 }
 
+/** Bytes used when the server had started, and the most that were seen since. */
+export interface MemoryMarks {
+  startup: number;
+  peak: number;
+}
+
+/** What the process uses now; remembers the most. */
+export function noteMemory(server: ServerContext): { used: number; rss: number } {
+  const memory = processMemory(server);
+  const { memoryMarks } = server;
+  memoryMarks.peak = Math.max(memoryMarks.peak, memory.used);
+  return memory;
+}
+
 /** MEMORY USAGE key [SAMPLES count]: nothing is sampled here, and a value that is not in memory is not read for it. */
 function usage(client: Client, argv: Argv, reply: Reply): void {
   for (let i = 3; i < argv.length; i += 2) {
@@ -30,11 +44,13 @@ function usage(client: Client, argv: Argv, reply: Reply): void {
 function stats({ server }: Client, _argv: Argv, reply: Reply): void {
   const { keyspace, saver } = server;
   const { databases, residency } = keyspace;
-  const { used, rss } = processMemory(server);
+  const { used, rss } = noteMemory(server);
   const dataset = residency.bytes;
   const tables = databases.filter(({ contents }) => contents.entries.size > 0);
   const facts: readonly (readonly [string, number])[] = [
+    ["peak.allocated", server.memoryMarks.peak],
     ["total.allocated", used],
+    ["startup.allocated", server.memoryMarks.startup],
     ["clients.normal", clientBytes(server)],
     // Changes that are not committed yet.
     ["aof.buffer", saver.bufferBytes],
@@ -68,7 +84,7 @@ function stats({ server }: Client, _argv: Argv, reply: Reply): void {
 }
 
 /** Bytes of requests that are not run yet, and of replies that are not sent yet. */
-function clientBytes({ clients }: ServerContext): number {
+export function clientBytes({ clients }: ServerContext): number {
   let bytes = 0;
   for (const { peer } of clients.values()) bytes += peer.queryBufferBytes + peer.replyBytes;
   return bytes;

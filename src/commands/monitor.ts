@@ -5,9 +5,9 @@ import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
+import { REDACTED, secretArguments } from "./secrets.js";
 
 const IN_TRANSACTION = new CommandError("ERR MONITOR isn't allowed for DENY BLOCKING client");
-const REDACTED = '"(redacted)"';
 
 export class Monitors {
   /** Whether there are any. */
@@ -25,9 +25,9 @@ export class Monitors {
   }
 
   /** Shows a command that has run, unless it is one for administrators. */
-  show(client: Client, { flags }: Command, argv: Argv): void {
+  show(client: Client, { flags, name }: Command, argv: Argv): void {
     if (flags.includes("admin")) return;
-    const line = Buffer.from(lineOf(client, argv), "latin1");
+    const line = Buffer.from(lineOf(client, name, argv), "latin1");
     for (const monitor of this.#clients) {
       if (monitor.replyMode === "on" && !monitor.closing) monitor.peer.push(line);
     }
@@ -35,10 +35,10 @@ export class Monitors {
 }
 
 /** As `+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`: the time in seconds, the database and the client, the arguments. */
-function lineOf({ server: { keyspace }, database, peer }: Client, argv: Argv): string {
+function lineOf({ server: { keyspace }, database, peer }: Client, command: string, argv: Argv): string {
   const seconds = Math.floor(keyspace.now / 1000);
   const microseconds = String(Math.floor((keyspace.now % 1000) * 1000)).padStart(6, "0");
-  const secrets = secretsIn(argv);
+  const secrets = secretArguments(command, argv);
   const shown: string[] = [];
   let bytes = 0;
   for (let i = 0; i < argv.length; i++) {
@@ -47,21 +47,9 @@ function lineOf({ server: { keyspace }, database, peer }: Client, argv: Argv): s
       shown.push(`"... (${argv.length - i} more arguments)"`);
       break;
     }
-    shown.push(secrets.has(i) ? REDACTED : quoted(argv.string(i)));
+    shown.push(quoted(secrets.has(i) ? REDACTED : argv.string(i)));
   }
   return `+${seconds}.${microseconds} [${database.number} ${peer.address}] ${shown.join(" ")}\r\n`;
-}
-
-/** Which arguments are names or passwords of users: all of AUTH's, and two behind the word in HELLO. */
-function secretsIn(argv: Argv): Set<number> {
-  const secrets = new Set<number>();
-  const isAuth = argv.is(0, "AUTH");
-  if (!isAuth && !argv.is(0, "HELLO")) return secrets;
-  for (let i = 1; i < argv.length; i++) {
-    if (isAuth) secrets.add(i);
-    else if (argv.is(i, "AUTH") && i + 2 < argv.length) secrets.add(i + 1).add(i + 2);
-  }
-  return secrets;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -73,6 +73,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     since: "1.0.0",
     complexity: "O(1)",
     summary: "Begins to commit what has changed.",
+    differs: "takes some milliseconds, and is never refused for being under way",
     handler: bgsave,
   },
   {
@@ -85,6 +86,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
     since: "1.0.0",
     complexity: "O(1)",
     summary: "When the last commit was.",
+    differs: "commits come by themselves, as a rule each half second in which something changed",
     handler: lastsave,
   },
   {

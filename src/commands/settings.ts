@@ -15,6 +15,15 @@ const EFFECTS: { readonly [K in OptionKey]?: Effect } = {
   },
   appendfsync: (server) => server.setAppendfsync(server.settings.appendfsync),
   clientQueryBufferLimit: limitRequests,
+  latencyMonitorThreshold: ({ settings, timing }) => {
+    timing.thresholdMs = settings.latencyMonitorThreshold;
+  },
+  latencyTracking: ({ settings, timing }) => {
+    timing.tracksLatencies = settings.latencyTracking;
+  },
+  latencyTrackingInfoPercentiles: ({ settings, timing }) => {
+    timing.infoPercentiles = settings.latencyTrackingInfoPercentiles;
+  },
   loglevel: ({ log, settings }) => {
     log.level = settings.loglevel;
   },
@@ -25,6 +34,12 @@ const EFFECTS: { readonly [K in OptionKey]?: Effect } = {
   protoMaxBulkLen: limitRequests,
   requirepass: ({ settings, users }) => {
     users.requirepass = settings.requirepass;
+  },
+  slowlogLogSlowerThan: ({ settings, timing }) => {
+    timing.slowerThanUs = settings.slowlogLogSlowerThan;
+  },
+  slowlogMaxLen: ({ settings, timing }) => {
+    timing.slowlog.lengthMax = settings.slowlogMaxLen;
   },
   tlsCaCertFile: renewTls,
   tlsCertFile: renewTls,

@@ -6,6 +6,7 @@ import { ACL_COMMANDS } from "./acl.js";
 import { BITFIELD_COMMANDS } from "./bitfield.js";
 import { BITMAP_COMMANDS } from "./bitmap.js";
 import { CLIENT_COMMANDS } from "./client-commands.js";
+import { CLUSTER_COMMANDS } from "./cluster.js";
 import { COHORT_COMMANDS } from "./cohort.js";
 import { COMMAND_COMMANDS } from "./command-commands.js";
 import { CommandTable } from "./command-table.js";
@@ -18,11 +19,15 @@ import { DUMP_COMMANDS } from "./dump.js";
 import { EXPIRE_COMMANDS } from "./expire.js";
 import { INFO_COMMANDS } from "./info.js";
 import { KEY_COMMANDS } from "./keys.js";
+import { LATENCY_COMMANDS } from "./latency.js";
 import { MEMORY_COMMANDS } from "./memory.js";
+import { MODULE_COMMANDS } from "./module-commands.js";
 import { MONITOR_COMMANDS } from "./monitor.js";
 import { OBJECT_COMMANDS } from "./object.js";
 import { PUBSUB_COMMANDS } from "./pubsub-commands.js";
+import { REPLICATION_COMMANDS } from "./replication.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
+import { SLOWLOG_COMMANDS } from "./slowlog.js";
 import { STRING_COMMANDS } from "./string.js";
 import { SUBSTRING_COMMANDS } from "./substring.js";
 import { TRANSACTION_COMMANDS } from "./transaction.js";
@@ -34,6 +39,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...BITFIELD_COMMANDS,
     ...BITMAP_COMMANDS,
     ...CLIENT_COMMANDS,
+    ...CLUSTER_COMMANDS,
     ...COHORT_COMMANDS,
     ...COMMAND_COMMANDS,
     ...CONFIG_COMMANDS,
@@ -45,11 +51,15 @@ export const COMMAND_TABLE = new CommandTable(
     ...EXPIRE_COMMANDS,
     ...INFO_COMMANDS,
     ...KEY_COMMANDS,
+    ...LATENCY_COMMANDS,
     ...MEMORY_COMMANDS,
     ...MONITOR_COMMANDS,
-    ...OBJECT_COMMANDS,
     ...PUBSUB_COMMANDS,
+    ...MODULE_COMMANDS,
+    ...OBJECT_COMMANDS,
+    ...REPLICATION_COMMANDS,
     ...SERVER_COMMANDS,
+    ...SLOWLOG_COMMANDS,
     ...STRING_COMMANDS,
     ...SUBSTRING_COMMANDS,
     ...TRANSACTION_COMMANDS,

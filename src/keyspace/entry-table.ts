@@ -122,6 +122,7 @@ export class EntryTable {
   /** The first free number below `#capacity` plus one, 0 for none. */
   #free = 0;
   #reservedBytes = 0;
+  #stringBytes = 0;
 
   /** `arena` holds the keys and the small values; `seed` is any 32 bits and should not be known to clients. */
   constructor(arena: Arena, seed: number) {
@@ -134,6 +135,11 @@ export class EntryTable {
   /** Number of entries. */
   get size(): number {
     return this.#size;
+  }
+
+  /** Lengths of all values together, as far as they are known: what a Redis would need for their bytes. */
+  get stringBytes(): number {
+    return this.#stringBytes;
   }
 
   /** Every entry's number is below this, and not every number below it is an entry's (`isUsed`). */
@@ -286,6 +292,7 @@ export class EntryTable {
   /** Removes an entry, its key and its value. A native value is let go of, not disposed. */
   remove(e: number): void {
     this.dropValue(e);
+    this.setByteLength(e, 0);
     this.#arena.free(this.#word(e, KEY_REF));
     this.#removeSlot(e);
     this.#setByte(e, USED, 0);
@@ -463,6 +470,7 @@ export class EntryTable {
   }
 
   setByteLength(e: number, bytes: number): void {
+    this.#stringBytes += bytes - this.byteLength(e);
     this.#setWord(e, BYTE_LENGTH, bytes);
   }
 

@@ -4,7 +4,7 @@
  * is short. Every change goes through a method here, which is what puts it into the change log and tells WATCH.
  * It must not know the wire, the commands or SQLite.
  */
-import type { Clock, Random } from "../clock.js";
+import { type Clock, nanoseconds, type Random } from "../clock.js";
 import {
   BACKLOG_BUDGET_MS,
   BIT_USES_MIN,
@@ -37,6 +37,9 @@ import { Watches } from "./watches.js";
 const WALK_ROWS = 128;
 
 const FIRST_EXPIRED: ExpiredCursor = { deadline: Number.NEGATIVE_INFINITY, id: 0 };
+
+/** Keys that `averageTtlMs` looks at. */
+const TTL_SAMPLE_KEYS = 64;
 
 /** Seeds of the entry tables' hashes are 32 bits. */
 const SEEDS = 2 ** 32;
@@ -71,6 +74,11 @@ export class Keyspace {
   storageLookups = 0;
   /** Values that had to be read from the storage. */
   storageLoads = 0;
+  /**
+   * When the running command began with work that takes longer than a quick command, in nanoseconds; 0 while it did not. Who times
+   * commands sets it back.
+   */
+  workSince = 0;
   /** Who leaves memory, and when. */
   readonly residency: Residency;
   /** Whether expired keys that nobody asks for are deleted (DEBUG SET-ACTIVE-EXPIRE). */
@@ -179,6 +187,7 @@ export class Keyspace {
   #lookupStored(database: Database, key: string): number {
     const { slot, absent } = database.contents;
     if (absent.has(key)) return NO_ENTRY;
+    this.#works();
     this.storageLookups++;
     const stored = this.#storage.find(slot, key);
     if (stored === undefined) {
@@ -187,6 +196,11 @@ export class Keyspace {
     }
     const number = this.#adopt(database, stored);
     return this.#expire(database, number) ? NO_ENTRY : number;
+  }
+
+  /** What comes now is not quick. */
+  #works(): void {
+    if (this.workSince === 0) this.workSince = nanoseconds();
   }
 
   #adopt({ contents: { entries } }: Database, { key, id, deadline }: StoredKey): number {
@@ -274,6 +288,7 @@ export class Keyspace {
   }
 
   #load(database: Database, number: number): void {
+    this.#works();
     this.storageLoads++;
     this.#put(database, number, this.#storage.load(database.contents.entries.id(number)));
   }
@@ -293,6 +308,7 @@ export class Keyspace {
 
   /** Turns a value of another kind into a native one, which whole sets are made of. */
   #promote({ contents }: Database, number: number): Bitmap {
+    this.#works();
     const { entries } = contents;
     const bitmap = entries.native(number) ?? nativeOf(contents, number);
     if (entries.valueKind(number) !== VALUE.NATIVE) {
@@ -321,6 +337,7 @@ export class Keyspace {
 
   /** Turns a native value into an array or into containers, if it is not too large for that and has no long runs. */
   #split({ entries }: Contents, number: number, bitmap: Bitmap): void {
+    this.#works();
     const { portableBytes, cardinality } = bitmap;
     if (cardinality <= SMALL_MEMBERS_MAX) {
       entries.setSmall(number, bitmap.members);
@@ -490,6 +507,7 @@ export class Keyspace {
   /** The native value of an entry, to be changed: a copy takes its place where somebody else relies on it. */
   #ownNative({ entries }: Contents, number: number): Bitmap {
     const bitmap = entries.native(number) as Bitmap;
+    if (bitmap.isShared || bitmap.unmade !== undefined) this.#works();
     if (!bitmap.isShared) return bitmap;
     const own = bitmap.clone();
     entries.setNative(number, own);
@@ -619,10 +637,13 @@ export class Keyspace {
     return true;
   }
 
-  /** Active expiry: finds keys whose deadline has passed and that nobody asks for, for at most BACKLOG_BUDGET_MS. */
-  expireCycle(): void {
+  /**
+   * Active expiry: finds keys whose deadline has passed and that nobody asks for, for at most BACKLOG_BUDGET_MS. Says whether it has
+   * been at all of them.
+   */
+  expireCycle(): boolean {
     this.tick();
-    if (!this.expiresActively || this.isPaused) return;
+    if (!this.expiresActively || this.isPaused) return true;
     const end = performance.now() + BACKLOG_BUDGET_MS;
     do {
       const rows = this.#storage.expired(this.now, this.#expired, EXPIRE_BATCH_ROWS);
@@ -631,10 +652,11 @@ export class Keyspace {
       // What was deleted just now stays in the file until the commit: go on behind it, and begin again at the end.
       if (last === undefined || rows.length < EXPIRE_BATCH_ROWS) {
         this.#expired = FIRST_EXPIRED;
-        return;
+        return true;
       }
       this.#expired = { deadline: last.deadline, id: last.id };
     } while (performance.now() < end);
+    return false;
   }
 
   #expireStored(stored: StoredKey): void {
@@ -690,6 +712,26 @@ export class Keyspace {
     return { cursor: page.cursor, keys };
   }
 
+  /** How long keys with a deadline have on average, in milliseconds, by a sample of the keys; 0 where there are none in it. */
+  averageTtlMs(database: Database): number {
+    if (database.volatileSize === 0) return 0;
+    let sum = 0;
+    let count = 0;
+    let cursor = Math.floor(this.#random() * HASH_MAX);
+    for (let looked = 0, rounds = 0; looked < TTL_SAMPLE_KEYS && rounds < 2; ) {
+      const page = this.#page(database, cursor, TTL_SAMPLE_KEYS - looked);
+      for (const { isLive, deadline } of page.keys) {
+        if (!isLive || deadline === NO_DEADLINE) continue;
+        sum += deadline - this.now;
+        count++;
+      }
+      looked += page.keys.length;
+      cursor = page.cursor;
+      if (cursor === 0) rounds++;
+    }
+    return count === 0 ? 0 : Math.round(sum / count);
+  }
+
   /** About `count` keys from the hash `cursor` on, those of the file and those that are not in it yet, with what is known of them. */
   #page(database: Database, cursor: number, count: number): { cursor: number; keys: ListedKey[] } {
     const { contents } = database;
@@ -699,10 +741,19 @@ export class Keyspace {
     const keys: ListedKey[] = [];
     for (const stored of rows) {
       if (stored.hash > created.last) break;
-      keys.push({ hash: stored.hash, key: stored.key, isLive: this.#isListed(contents, stored), stored });
+      const known = contents.entries.findKey(stored.key);
+      const deadline = known === NO_ENTRY ? stored.deadline : contents.entries.deadline(known);
+      keys.push({
+        hash: stored.hash,
+        key: stored.key,
+        isLive: this.#isListed(contents, known, deadline),
+        deadline,
+        stored,
+      });
     }
     for (const { entry, hash, key } of created.keys) {
-      keys.push({ hash, key, isLive: this.now <= contents.entries.deadline(entry), entry });
+      const deadline = contents.entries.deadline(entry);
+      keys.push({ hash, key, isLive: this.now <= deadline, deadline, entry });
     }
     if (created.keys.length > 0) keys.sort((a, b) => a.hash - b.hash);
     let length = Math.min(count, keys.length);
@@ -713,11 +764,10 @@ export class Keyspace {
   }
 
   /** Whether a row of the file is a key of this moment. Keys that are not in the file yet are in `created`. */
-  #isListed({ entries }: Contents, stored: StoredKey): boolean {
-    const known = entries.findKey(stored.key);
-    if (known === NO_ENTRY) return this.now <= stored.deadline;
+  #isListed({ entries }: Contents, known: number, deadline: number): boolean {
+    if (known === NO_ENTRY) return this.now <= deadline;
     if ((entries.flags(known) & FLAG.DEAD) !== 0 || entries.createdIn(known) > this.#committedBatch) return false;
-    return this.now <= entries.deadline(known);
+    return this.now <= deadline;
   }
 
   /** RANDOMKEY: a key, by a throw of the hash; undefined when there is none. Not every key is equally likely. */
@@ -801,6 +851,7 @@ interface ListedKey {
   key: string;
   /** Exists, and its deadline has not passed. */
   isLive: boolean;
+  deadline: number;
   stored?: StoredKey;
   entry?: number;
 }
@@ -814,6 +865,7 @@ function smallValue({ entries }: Contents, number: number): SmallValue {
 /** Leaves of an entry that it was there. A native value is let go of. */
 function bury({ entries }: Contents, number: number): void {
   entries.dropValue(number);
+  entries.setByteLength(number, 0);
   entries.setFlags(number, entries.flags(number) | FLAG.DEAD);
 }
 

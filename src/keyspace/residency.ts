@@ -84,6 +84,11 @@ export class Residency {
     return this.#sum(({ entries }) => entries.size);
   }
 
+  /** What the values in memory are as plain strings, in bytes: what Redis would need for them. */
+  get stringBytes(): number {
+    return this.#sum(({ entries }) => entries.stringBytes);
+  }
+
   /** Native values in memory. */
   get nativeValues(): number {
     return this.#sum(({ entries }) => entries.natives);

@@ -106,6 +106,12 @@ export class Saver {
     return this.#inFlight.length > 0;
   }
 
+  /** How long the commit that is under way has taken so far, in milliseconds; 0 when there is none. */
+  get savingMs(): number {
+    const [flight] = this.#inFlight;
+    return flight === undefined ? 0 : performance.now() - flight.begunMs;
+  }
+
   /** Bytes of changes that are not committed. */
   get bufferBytes(): number {
     return this.#inFlightBytes + this.#keyspace.logBytes;

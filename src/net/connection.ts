@@ -6,6 +6,7 @@
  */
 import type { Socket } from "node:net";
 import { runBits } from "../commands/bit-run.js";
+import { replyError } from "../commands/call.js";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";
 import { execute } from "../commands/execute.js";
@@ -142,6 +143,7 @@ export class Connection implements Peer, Sender {
   /** Takes a chunk that came, which need not be good any longer than this runs. */
   receive(chunk: Buffer): void {
     this.#server.stats.inputBytes += chunk.length;
+    this.#server.stats.reads++;
     this.#parser.feed(chunk);
     if (this.#canRun()) {
       if (this.#runChunk()) this.advance();
@@ -190,9 +192,10 @@ export class Connection implements Peer, Sender {
    */
   #runChunk(first?: Argv): boolean {
     const client = this.#client;
-    const { keyspace, saver } = this.#server;
+    const { keyspace, saver, stats, timing } = this.#server;
     let waited = first;
     keyspace.tick();
+    timing.beginChunk(stats.commands);
     // Others may have changed the user meanwhile.
     this.#parser.limits = limitsOf(client);
     this.#isRunning = true;
@@ -217,7 +220,7 @@ export class Connection implements Peer, Sender {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#server.log.verbose(`client ${client.id} at ${this.address}: ${error.message}`);
-      this.#reply.error(`ERR ${error.message}`);
+      replyError(client, this.#reply, `ERR ${error.message}`);
       client.closing = true;
     } finally {
       this.#isRunning = false;
@@ -298,6 +301,7 @@ export class Connection implements Peer, Sender {
 
   #write(bytes: Uint8Array): boolean {
     this.#server.stats.outputBytes += bytes.length;
+    this.#server.stats.writes++;
     const { hardBytes } = this.#server.settings.clientOutputBufferLimit[this.#client.outputClass];
     if (hardBytes !== 0 && this.#socket.writableLength + bytes.length > hardBytes) {
       this.#server.log.warning(`${this.#named} closed: more than ${hardBytes} bytes of replies wait for it`);

@@ -75,9 +75,16 @@ export function integer(placeholder: string, min: number, max: number): Kind<num
   const parse = (word: string): number => {
     const isNumber = /^(?:0|-?[1-9][0-9]{0,18})$/.test(word) && BigInt(word) >= INT64_MIN && BigInt(word) <= INT64_MAX;
     if (!isNumber) throw new OptionError("argument couldn't be parsed into an integer");
-    return checkRange(Number(word), min, max);
+    return checkRange(Number(word), min, max, shownEnd);
   };
   return single(placeholder, parse, String);
+}
+
+/** The end of a range that has none but that of 64 bits. As a number it is one more than the largest integer, which is said for it. */
+export const INT64_END = 2 ** 63;
+
+function shownEnd(end: number): string {
+  return end === INT64_END ? String(INT64_MAX) : String(end);
 }
 
 /** What the option `port` is where there is no TCP. In ServerOptions 0 lets the system choose, as `--addr HOST:0` asks for. */
@@ -214,6 +221,21 @@ export const userRules: Kind<readonly UserRules[]> = list<readonly UserRules[]>(
   },
   () => "",
   (value) => value.map(({ name, rules }) => [name, ...rules].map(quoted).join(" ")),
+);
+
+/** Percentiles, `0` to `100`. */
+export const percentiles: Kind<readonly number[]> = list<readonly number[]>(
+  "<percentiles>",
+  (given) => {
+    const numbers = given.filter((word) => word !== "").map(Number);
+    if (numbers.some(Number.isNaN)) throw new OptionError("Invalid latency-tracking-info-percentiles parameters");
+    if (numbers.some((number) => number < 0 || number > 100)) {
+      throw new OptionError("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+    }
+    return numbers;
+  },
+  (value) => value.join(" "),
+  (value) => [value.length === 0 ? '""' : value.join(" ")],
 );
 
 /** Redis' letters for classes of keyspace events. */

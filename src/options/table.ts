@@ -21,12 +21,14 @@ import {
   bytes,
   choice,
   eventClasses,
+  INT64_END,
   integer,
   type Kind,
   memory,
   NO_PORT,
   octal,
   outputLimits,
+  percentiles,
   port,
   renamings,
   text,
@@ -161,7 +163,7 @@ export const OPTIONS = {
     isMutable,
     summary: "which channels new users may use: none, or all",
   }),
-  acllogMaxLen: option(integer("<entries>", 0, Number.MAX_SAFE_INTEGER), {
+  acllogMaxLen: option(integer("<entries>", 0, INT64_END), {
     default: 128,
     isMutable,
     summary: "entries that ACL LOG keeps",
@@ -186,6 +188,32 @@ export const OPTIONS = {
     default: new Set<string>(),
     isMutable,
     summary: "which events of keys are told on channels, in Redis' letters",
+  }),
+
+  slowlogLogSlowerThan: option(integer("<us>", -1, INT64_END), {
+    default: 10_000,
+    isMutable,
+    summary: "microseconds from which on SLOWLOG keeps a command; 0 is each, -1 is none",
+  }),
+  slowlogMaxLen: option(integer("<entries>", 0, INT64_END), {
+    default: 128,
+    isMutable,
+    summary: "commands that SLOWLOG keeps",
+  }),
+  latencyMonitorThreshold: option(integer("<ms>", 0, INT64_END), {
+    default: 0,
+    isMutable,
+    summary: "milliseconds from which on LATENCY keeps what took them; 0 is nothing",
+  }),
+  latencyTracking: option(yesNo, {
+    default: true,
+    isMutable,
+    summary: "whether LATENCY HISTOGRAM and INFO latencystats are kept",
+  }),
+  latencyTrackingInfoPercentiles: option(percentiles, {
+    default: [50, 99, 99.9],
+    isMutable,
+    summary: "percentiles that INFO latencystats shows",
   }),
 
   tlsPort: option(port(), { default: NO_PORT, summary: "port for TLS, beside port; 0 is none" }),
@@ -299,8 +327,7 @@ export const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   aof-rewrite-incremental-fsync aof-timestamp-enabled aof-use-rdb-preamble appenddirname appendfilename auto-aof-rewrite-min-size
   auto-aof-rewrite-percentage bgsave_cpulist bgsave-cpulist bind-source-addr bio_cpulist bio-cpulist busy-reply-threshold
   crash-log-enabled crash-memcheck-enabled daemonize disable-thp dynamic-hz enable-module-command enable-protected-configs
-  gopher-enabled hll-sparse-max-bytes hz ignore-warnings io-threads io-threads-do-reads jemalloc-bg-thread latency-monitor-threshold
-  latency-tracking latency-tracking-info-percentiles lazyfree-lazy-eviction lazyfree-lazy-expire lazyfree-lazy-server-del
+  gopher-enabled hll-sparse-max-bytes hz ignore-warnings io-threads io-threads-do-reads jemalloc-bg-thread   lazyfree-lazy-eviction lazyfree-lazy-expire lazyfree-lazy-server-del
   lazyfree-lazy-user-del lazyfree-lazy-user-flush lfu-decay-time lfu-log-factor list-compress-depth list-max-listpack-size
   list-max-ziplist-entries list-max-ziplist-size list-max-ziplist-value locale-collate logfile masterauth masteruser
   max-new-connections-per-cycle max-new-tls-connections-per-cycle maxmemory-clients maxmemory-eviction-tenacity maxmemory-samples
@@ -310,7 +337,7 @@ export const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   repl-disable-tcp-nodelay repl-diskless-load repl-diskless-sync repl-diskless-sync-delay repl-diskless-sync-max-replicas
   repl-diskless-sync-period repl-ping-replica-period repl-ping-slave-period repl-timeout sanitize-dump-payload server_cpulist
   server-cpulist set-max-intset-entries set-max-listpack-entries set-max-listpack-value set-proc-title shutdown-on-sigint
-  shutdown-on-sigterm shutdown-timeout slowlog-log-slower-than slowlog-max-len socket-mark-id stop-writes-on-bgsave-error
+  shutdown-on-sigterm shutdown-timeout socket-mark-id stop-writes-on-bgsave-error
   stream-node-max-bytes stream-node-max-entries supervised syslog-enabled syslog-facility syslog-ident tls-ca-cert-dir
   tls-client-cert-file tls-client-key-file tls-client-key-file-pass tls-cluster tls-dh-params-file tls-replication
   tls-session-cache-size tls-session-cache-timeout tls-session-caching tracking-table-max-keys`.split(/\s+/),

@@ -87,7 +87,7 @@ test("a command that was queued is looked at again when EXEC comes to it, also w
 
 test("a rule of a command that is not here allows and forbids nothing", () => {
   const { operator, bob } = withBob("~* &* +@all");
-  operator.say("ACL SETUSER bob -hget -cluster");
+  operator.say("ACL SETUSER bob -hget -sort_ro");
   expect(bob.client.isUnrestricted).toBe(true);
   expect(operator.say("ACL DRYRUN bob hget k f")).toBe("-ERR Command 'hget' not found\r\n");
 });

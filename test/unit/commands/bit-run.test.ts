@@ -53,7 +53,7 @@ class Side {
   get figures() {
     const { byCommand, commands, keyspaceHits, keyspaceMisses, errorReplies } = this.server.stats;
     const { changes, expiredKeys } = this.server.keyspace;
-    const calls = [...byCommand].map(([name, { calls }]) => `${name} ${calls}`).sort();
+    const calls = byCommand.map(([name, { calls, rejected }]) => `${name} ${calls} ${rejected}`).sort();
     return { calls, commands, keyspaceHits, keyspaceMisses, errorReplies, changes, expiredKeys };
   }
 
