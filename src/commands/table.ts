@@ -2,6 +2,7 @@
  * The command table: the only list of commands. Dispatch, COMMAND, INFO and the documentation read it.
  * A new command is a row in its family's file; a new family is a line here.
  */
+import { BIT_SET_COMMANDS } from "./bit-set.js";
 import { BITFIELD_COMMANDS } from "./bitfield.js";
 import { BITMAP_COMMANDS } from "./bitmap.js";
 import { CLIENT_COMMANDS } from "./client-commands.js";
@@ -19,6 +20,7 @@ import { INFO_COMMANDS } from "./info.js";
 import { KEY_COMMANDS } from "./keys.js";
 import { MEMORY_COMMANDS } from "./memory.js";
 import { OBJECT_COMMANDS } from "./object.js";
+import { ROARING_MODULE_COMMANDS } from "./roaring-module.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { STRING_COMMANDS } from "./string.js";
 import { SUBSTRING_COMMANDS } from "./substring.js";
@@ -27,6 +29,7 @@ import { WAIT_COMMANDS } from "./wait.js";
 
 export const COMMAND_TABLE = new CommandTable(
   [
+    ...BIT_SET_COMMANDS,
     ...BITFIELD_COMMANDS,
     ...BITMAP_COMMANDS,
     ...CLIENT_COMMANDS,
@@ -43,6 +46,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...KEY_COMMANDS,
     ...MEMORY_COMMANDS,
     ...OBJECT_COMMANDS,
+    ...ROARING_MODULE_COMMANDS,
     ...SERVER_COMMANDS,
     ...STRING_COMMANDS,
     ...SUBSTRING_COMMANDS,
