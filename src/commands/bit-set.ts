@@ -1,18 +1,16 @@
 /** BITADD and its like: a value as the set of its 1 bits, whose offsets are ids. Not in Redis; docs/set-commands.md says why they are here. */
 import { BITSCAN_COUNT_MAX, LISTED_IDS, OFFSET_MAX } from "../config.js";
-import { CommandError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
 import { jaccard } from "../keyspace/bitmap-op.js";
 import type { Entry } from "../keyspace/entry.js";
 import type { Value } from "../keyspace/value.js";
 import type { Argv } from "../resp/argv.js";
 import { Reply } from "../resp/reply.js";
-import { clampRange, integerArg, offsetArg, SYNTAX_ERROR } from "./args.js";
+import { clampRange, INVALID_CURSOR, integerArg, offsetArg, SYNTAX_ERROR } from "./args.js";
 import type { Client } from "./client.js";
 import { type Command, READ_KEY } from "./command.js";
 import { lookupBitmap, lookupEntry, lookupRead } from "./lookup.js";
 
-const INVALID_CURSOR = new CommandError("ERR invalid cursor");
 const BITSCAN_COUNT_DEFAULT = 10;
 
 /** What there is not: as BITPOS says it. */
@@ -177,12 +175,14 @@ export function idsArg(argv: Argv, first: number): Uint32Array {
   return ids;
 }
 
+/** What lists are written with, one piece of one of them at a time. */
+const pieces = new Reply();
+
 /** Ids of a value as integer replies, as it was when the list was begun. */
 class ListedIds implements Iterator<Uint8Array, void> {
   readonly #value: Bitmap;
   #rank: number;
   readonly #end: number;
-  readonly #reply = new Reply();
   #isDone = false;
 
   /** The value is held for this list, which lets go of it. */
@@ -196,8 +196,8 @@ class ListedIds implements Iterator<Uint8Array, void> {
     if (this.#rank >= this.#end) return this.return();
     const ids = this.#value.page(this.#rank, Math.min(LISTED_IDS, this.#end - this.#rank));
     this.#rank += ids.length;
-    for (const id of ids) this.#reply.integer(id);
-    return { done: false, value: this.#reply.take()[0] as Uint8Array };
+    for (const id of ids) pieces.integer(id);
+    return { done: false, value: pieces.take()[0] as Uint8Array };
   }
 
   return(): IteratorReturnResult<void> {

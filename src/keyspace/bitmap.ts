@@ -216,6 +216,7 @@ export class Bitmap implements Value {
 
   page(rank: number, count: number): Uint32Array {
     const end = Math.min(rank + count, this.cardinality);
+    if (rank === 0 && end === this.cardinality) return this.members;
     return rank >= end ? new Uint32Array() : this.#offsets(this.select(rank), this.select(end - 1) + 1);
   }
 
