@@ -347,8 +347,8 @@ test("no native memory is left behind", () => {
     client.say("DEL k");
     server.keyspace.takeBatch();
   }
-  // But for what native objects keep until they are collected.
-  expect(Bitmap.usedBytes() - before).toBeLessThan(20_000);
+  // But for what native objects, some 1,000 of them, keep until they are collected. One value a round would be 400 KB.
+  expect(Bitmap.usedBytes() - before).toBeLessThan(150_000);
 });
 
 describe("BITOPCARD with LIMIT", () => {
