@@ -184,6 +184,11 @@ export const KEYS_PIECE_BYTES = 32 * KIB;
 /** Most keys one SCAN call looks at, whatever COUNT says, so that one call cannot keep the others waiting: some 1 ms. */
 export const SCAN_COUNT_MAX = 250;
 
+/** Most ids that one BITSCAN lists, whatever COUNT says: some 1 ms. */
+export const BITSCAN_COUNT_MAX = 10_000;
+/** Ids that other lists are made of at a time, as the client reads them: some 50 KB. */
+export const LISTED_IDS = 4096;
+
 /**
  * What one COHORT may ask for, since nobody else is served meanwhile: cells, keys and filters of keys, bytes of what filters leave, and
  * time by an estimate, in milliseconds.

@@ -8,6 +8,7 @@ import type { Client } from "./client.js";
 
 export const SYNTAX_ERROR = new CommandError("ERR syntax error");
 export const NOT_AN_INTEGER = new CommandError("ERR value is not an integer or out of range");
+export const INVALID_CURSOR = new CommandError("ERR invalid cursor");
 export const NO_SUCH_KEY = new CommandError("ERR no such key");
 export const SAME_OBJECT = new CommandError("ERR source and destination objects are the same");
 export const BAD_OFFSET = new CommandError("ERR bit offset is not an integer or out of range");

@@ -12,10 +12,11 @@ import { notify } from "./notifications.js";
 import { assign, remove } from "./values.js";
 
 const BAD_BIT_ARGUMENT = new CommandError("ERR The bit argument must be 1 or 0.");
+const BAD_LIMIT = new CommandError("ERR LIMIT can't be negative");
 const NOT_HAS_ONE_SOURCE = new CommandError("ERR BITOP NOT must be called with a single source key.");
 
 /** SETBIT key offset value */
-function setbit(client: Client, argv: Argv, reply: Reply): void {
+export function setbit(client: Client, argv: Argv, reply: Reply): void {
   const offset = offsetArg(argv, 2);
   const bit = bitArg(argv, 3);
   const { keyspace, notifications } = client.server;
@@ -26,7 +27,7 @@ function setbit(client: Client, argv: Argv, reply: Reply): void {
 }
 
 /** GETBIT key offset */
-function getbit(client: Client, argv: Argv, reply: Reply): void {
+export function getbit(client: Client, argv: Argv, reply: Reply): void {
   const offset = offsetArg(argv, 2);
   reply.integer(lookupBit(client, argv.place(1), offset) ?? 0);
 }
@@ -75,7 +76,7 @@ function unitArg(argv: Argv, i: number): "BYTE" | "BIT" {
 /** BITOP AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE destkey key [key ...] */
 function bitop(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
-  const result = withSources(client, argv, 3, combine);
+  const result = withSources(client, argv, 3, argv.length, combine);
   const destination = argv.string(2);
   const { byteLength } = result;
   if (byteLength > 0) {
@@ -88,19 +89,38 @@ function bitop(client: Client, argv: Argv, reply: Reply): void {
   reply.integer(byteLength);
 }
 
-/** BITOPCARD AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE key [key ...] */
+/** BITOPCARD AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE key [key ...] [LIMIT limit] */
 function bitopcard(client: Client, argv: Argv, reply: Reply): void {
-  reply.integer(withSources(client, argv, 2, bitopCardinality));
+  const limit = hasLimit(argv) ? integerArg(argv, argv.length - 1, BAD_LIMIT) : 0;
+  if (limit < 0) throw BAD_LIMIT;
+  // 0 is no limit, as in SINTERCARD.
+  const count = (op: BitOp, sources: Bitmap[]) => bitopCardinality(op, sources, limit === 0 ? undefined : limit);
+  reply.integer(withSources(client, argv, 2, endOfCounted(argv), count));
 }
 
-/** Reads a BITOP's operation, and its source keys from argument `first` on. */
-function withSources<T>(client: Client, argv: Argv, first: number, use: (op: BitOp, sources: Bitmap[]) => T): T {
+/** Where the keys of a BITOPCARD end: with one before them, LIMIT and what follows at the end are none. */
+function endOfCounted(argv: Argv): number {
+  return hasLimit(argv) ? argv.length - 2 : argv.length;
+}
+
+function hasLimit(argv: Argv): boolean {
+  return argv.length > 4 && argv.is(argv.length - 2, "LIMIT");
+}
+
+/** Reads a BITOP's operation, and its source keys, which are the arguments `first`..`end - 1`. */
+function withSources<T>(
+  client: Client,
+  argv: Argv,
+  first: number,
+  end: number,
+  use: (op: BitOp, sources: Bitmap[]) => T,
+): T {
   const op = BITOPS.find((name) => argv.is(1, name));
   if (op === undefined) throw SYNTAX_ERROR;
-  checkSources(op, argv.length - first);
+  checkSources(op, end - first);
   const missing = new Bitmap();
   const sources: Bitmap[] = [];
-  for (let i = first; i < argv.length; i++) sources.push(lookupBitmap(client, argv.string(i)) ?? missing);
+  for (let i = first; i < end; i++) sources.push(lookupBitmap(client, argv.string(i)) ?? missing);
   const result = use(op, sources);
   missing.dispose();
   return result;
@@ -145,13 +165,14 @@ export const BITMAP_COMMANDS: readonly Command[] = [
   {
     name: "bitopcard",
     arity: -3,
-    flags: ["readonly"],
+    flags: ["readonly", "movablekeys"],
     categories: ["bitmap"],
-    keys: [{ flags: ["RO", "access"], first: 2, last: -1, step: 1 }],
+    keys: [{ flags: ["RO", "access", "incomplete"], first: 2, last: 0, step: 1 }],
+    keysOf: (argv) => Array.from({ length: endOfCounted(argv) - 2 }, (_, i) => i + 2),
     group: "bitmap",
     since: "1.0.0",
     complexity: "O(C) over the containers of 65,536 bits that hold ones",
-    summary: "Combines values bit by bit, as BITOP, and counts the bits that are 1.",
+    summary: "Counts the bits that a BITOP would set, up to a limit.",
     differs: "not in Redis",
     handler: bitopcard,
   },

@@ -2,20 +2,25 @@
 
 import { setTimeout } from "node:timers/promises";
 import { KEYS_AT_ONCE_MAX, KEYS_PIECE_BYTES, KEYS_SLICE_MS, SCAN_COUNT_MAX } from "../config.js";
-import { CommandError } from "../errors.js";
 import type { Entry } from "../keyspace/entry.js";
 import { compileGlob } from "../keyspace/glob.js";
 import type { Argv } from "../resp/argv.js";
 import { Reply } from "../resp/reply.js";
-import { databaseArg, integerArg, NO_SUCH_KEY, NOT_AN_INTEGER, SAME_OBJECT, SYNTAX_ERROR } from "./args.js";
+import {
+  databaseArg,
+  INVALID_CURSOR,
+  integerArg,
+  NO_SUCH_KEY,
+  NOT_AN_INTEGER,
+  SAME_OBJECT,
+  SYNTAX_ERROR,
+} from "./args.js";
 import { INTERNAL_ERROR, replyError } from "./call.js";
 import type { Client } from "./client.js";
 import { type Command, LOOK_AT_KEY, LOOK_AT_KEYS } from "./command.js";
 import { lookupEntry } from "./lookup.js";
 import { notify } from "./notifications.js";
 import { remove } from "./values.js";
-
-const INVALID_CURSOR = new CommandError("ERR invalid cursor");
 
 /** Redis' cursors are unsigned 64-bit numbers; ours are below 2^53. */
 const CURSOR_MAX = 2n ** 64n - 1n;

@@ -3,6 +3,7 @@
  * A new command is a row in its family's file; a new family is a line here.
  */
 import { ACL_COMMANDS } from "./acl.js";
+import { BIT_SET_COMMANDS } from "./bit-set.js";
 import { BITFIELD_COMMANDS } from "./bitfield.js";
 import { BITMAP_COMMANDS } from "./bitmap.js";
 import { CLIENT_COMMANDS } from "./client-commands.js";
@@ -26,6 +27,7 @@ import { MONITOR_COMMANDS } from "./monitor.js";
 import { OBJECT_COMMANDS } from "./object.js";
 import { PUBSUB_COMMANDS } from "./pubsub-commands.js";
 import { REPLICATION_COMMANDS } from "./replication.js";
+import { ROARING_MODULE_COMMANDS } from "./roaring-module.js";
 import { SERVER_COMMANDS } from "./server-commands.js";
 import { SLOWLOG_COMMANDS } from "./slowlog.js";
 import { STRING_COMMANDS } from "./string.js";
@@ -36,6 +38,7 @@ import { WAIT_COMMANDS } from "./wait.js";
 export const COMMAND_TABLE = new CommandTable(
   [
     ...ACL_COMMANDS,
+    ...BIT_SET_COMMANDS,
     ...BITFIELD_COMMANDS,
     ...BITMAP_COMMANDS,
     ...CLIENT_COMMANDS,
@@ -58,6 +61,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...MODULE_COMMANDS,
     ...OBJECT_COMMANDS,
     ...REPLICATION_COMMANDS,
+    ...ROARING_MODULE_COMMANDS,
     ...SERVER_COMMANDS,
     ...SLOWLOG_COMMANDS,
     ...STRING_COMMANDS,

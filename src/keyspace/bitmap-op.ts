@@ -32,11 +32,63 @@ function longest(sources: readonly Bitmap[]): number {
   return sources.reduce((bytes, { byteLength }) => Math.max(bytes, byteLength), 0);
 }
 
-/** How many bits are 1 in what `bitop` gives. Of two sources it is counted without being made. */
-export function bitopCardinality(op: BitOp, sources: readonly Bitmap[]): number {
-  const result = sources.length <= 2 ? new Combination(op, sources) : bitop(op, sources);
-  const { cardinality } = result;
-  result.dispose();
+/**
+ * How many bits are 1 in what `bitop` gives, counted no further than to `limit`. The result is not made, but for ONE of three or more; of
+ * three or more sources all but the first are combined.
+ */
+export function bitopCardinality(op: BitOp, sources: readonly Bitmap[], limit = Number.POSITIVE_INFINITY): number {
+  if (sources.length > 1 && limit < cardinalityMax(op, sources)) return cardinalityUpTo(op, sources, limit);
+  if (sources.length <= 2) {
+    const combination = new Combination(op, sources);
+    combination.dispose();
+    return Math.min(combination.cardinality, limit);
+  }
+  return cardinalityOf(
+    op,
+    sources.map(({ set }) => set),
+  );
+}
+
+/** The members that both have, as a part of those that either has (the Jaccard index); -1 where neither has any. */
+export function jaccard(a: Bitmap, b: Bitmap): number {
+  const shared = bitopCardinality("AND", [a, b]);
+  const all = a.cardinality + b.cardinality - shared;
+  return all === 0 ? -1 : shared / all;
+}
+
+/** No result of two or more sources has more bits. */
+function cardinalityMax(op: BitOp, sources: readonly Bitmap[]): number {
+  const [first, ...rest] = sources.map(({ cardinality }) => cardinality) as [number, ...number[]];
+  if (op === "DIFF" || op === "ANDOR") return first;
+  return rest.reduce((max, cardinality) => (op === "AND" ? Math.min(max, cardinality) : max + cardinality), first);
+}
+
+/** Offsets that are counted before the limit is looked at: first so many, then twice as many each time ... */
+const FIRST_SLICE = 2 ** 20;
+/** ... up to this, which bounds the memory that slices of the sources take: 2 MB each. */
+const SLICE_MAX = 2 ** 24;
+
+/** Counts the result of two or more sources slice by slice, until there are `limit` bits. */
+function cardinalityUpTo(op: BitOp, sources: readonly Bitmap[], limit: number): number {
+  const sets = sources.map(({ set }) => set);
+  const end = longest(sources) * 8;
+  let count = 0;
+  let size = FIRST_SLICE;
+  for (let start = 0; start < end && count < limit; start += size, size = Math.min(size * 2, SLICE_MAX)) {
+    const slices = sets.map((set) => RoaringBitmap32.fromRange(start, start + size).andInPlace(set));
+    count += cardinalityOf(op, slices);
+    for (const slice of slices) slice.dispose();
+  }
+  return Math.min(count, limit);
+}
+
+/** How many bits the result of two or more sets has. */
+function cardinalityOf(op: BitOp, sets: readonly RoaringSet[]): number {
+  const [first, ...rest] = sets as [RoaringSet, ...RoaringSet[]];
+  if (rest.length === 1) return pairCardinality(op, first, rest[0] as RoaringSet);
+  const made = op === "ONE" ? exactlyOne(sets) : combine(op === "AND" || op === "XOR" ? op : "OR", rest, 0);
+  const cardinality = op === "ONE" ? made.size : pairCardinality(op, first, made);
+  made.dispose();
   return cardinality;
 }
 

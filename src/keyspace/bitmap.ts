@@ -16,7 +16,7 @@ import {
   OFFSET_BYTES,
   RUN_BYTES,
 } from "./portable-format.js";
-import type { Bit, Value } from "./value.js";
+import type { Bit, ContainerCounts, Value } from "./value.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
@@ -64,6 +64,18 @@ export class Bitmap implements Value {
   /** The value that has the bits `members`, in any order, each below 8 * byteLength. */
   static fromMembers(members: Uint32Array, byteLength: number): Bitmap {
     return new Bitmap(new RoaringBitmap32(members), byteLength);
+  }
+
+  /** The value that has the bits `offsets`, at least one and in any order, and is no longer than they need. */
+  static fromOffsets(offsets: Uint32Array): Bitmap {
+    // Adding them in order is 10 to 20 times as fast.
+    const members = isAscending(offsets) ? offsets : offsets.slice().sort();
+    return Bitmap.fromMembers(members, byteLengthOf(members.at(-1) as number));
+  }
+
+  /** The value that has the bits `first`..`last`, both included, and is no longer than they need. */
+  static fromRange(first: number, last: number): Bitmap {
+    return new Bitmap(RoaringBitmap32.fromRange(first, last + 1), byteLengthOf(last));
   }
 
   /** Bytes of native memory that all sets of the process take. */
@@ -116,7 +128,7 @@ export class Bitmap implements Value {
 
   /** Sets or clears one bit, lengthens the value to hold it, and returns the bit's old value (SETBIT). */
   setBit(offset: number, bit: Bit): Bit {
-    const length = Math.floor(offset / 8) + 1;
+    const length = byteLengthOf(offset);
     if (length > this.byteLength) this.byteLength = length;
     if (bit === 1) return this.set.tryAdd(offset) ? 0 : 1;
     return this.set.delete(offset) ? 1 : 0;
@@ -136,6 +148,27 @@ export class Bitmap implements Value {
     before.dispose();
     this.set.xorInPlace(changed);
     this.byteLength = Math.max(this.byteLength, start + bytes.length);
+    return new Bitmap(changed, this.byteLength);
+  }
+
+  /**
+   * Sets the bits that are 1 in `members`, and lengthens the string to hold them. Returns the bits that are different now, which the caller
+   * must dispose of.
+   */
+  add(members: Bitmap): Bitmap {
+    const changed = RoaringBitmap32.andNot(members.set, this.set);
+    const wasEmpty = this.set.isEmpty;
+    this.set.orInPlace(changed);
+    // Later additions leave the containers as they have grown: that is BITOPTIMIZE's work.
+    if (wasEmpty) this.optimize();
+    this.byteLength = Math.max(this.byteLength, members.byteLength);
+    return new Bitmap(changed, this.byteLength);
+  }
+
+  /** Clears the bits that are 1 in `members`; the string stays as long as it is. Returns the bits that are different now, as `add`. */
+  remove(members: Bitmap): Bitmap {
+    const changed = RoaringBitmap32.and(this.set, members.set);
+    this.set.andNotInPlace(changed);
     return new Bitmap(changed, this.byteLength);
   }
 
@@ -175,6 +208,37 @@ export class Bitmap implements Value {
       else high = middle;
     }
     return low;
+  }
+
+  select(rank: number): number {
+    return this.set.select(rank) as number;
+  }
+
+  page(rank: number, count: number): Uint32Array {
+    const end = Math.min(rank + count, this.cardinality);
+    if (rank === 0 && end === this.cardinality) return this.members;
+    return rank >= end ? new Uint32Array() : this.#offsets(this.select(rank), this.select(end - 1) + 1);
+  }
+
+  get containers(): ContainerCounts {
+    const counts = this.set.statistics();
+    return {
+      arrays: {
+        containers: counts.arrayContainers,
+        members: counts.valuesInArrayContainers,
+        bytes: counts.bytesInArrayContainers,
+      },
+      bitsets: {
+        containers: counts.bitsetContainers,
+        members: counts.valuesInBitsetContainers,
+        bytes: counts.bytesInBitsetContainers,
+      },
+      runs: {
+        containers: counts.runContainers,
+        members: counts.valuesInRunContainers,
+        bytes: counts.bytesInRunContainers,
+      },
+    };
   }
 
   /** Bytes `start`..`start + length - 1` of the string, which must lie inside it. For ranges that fit in memory easily. */
@@ -302,6 +366,16 @@ const OFFSETS = 2 ** 32;
 
 /** What Roaring keeps of a container beside its members: its struct, its pointer, key and type, and the heap's word for two pieces. */
 const NATIVE_CONTAINER_BYTES = 16 + 8 + 2 + 1 + 2 * 8;
+
+/** Bytes of a string that holds the bit `offset`. */
+function byteLengthOf(offset: number): number {
+  return Math.floor(offset / 8) + 1;
+}
+
+function isAscending(offsets: Uint32Array): boolean {
+  for (let i = 1; i < offsets.length; i++) if ((offsets[i] as number) < (offsets[i - 1] as number)) return false;
+  return true;
+}
 
 /** A container spans 65,536 bits: 8 KiB of string. */
 const CONTAINER_BYTES = 8192;

@@ -369,6 +369,14 @@ export class ContainerSets {
     }
   }
 
+  /** How many members there are in each container. */
+  containerMembers(head: number): number[] {
+    const words = this.#arena.wordsOf(head);
+    const start = this.#arena.offsetOf(head) / WORD_BYTES;
+    const containers = words[start] as number;
+    return Array.from({ length: containers }, (_, i) => membersAt(words, start + HEAD_WORDS + i * CONTAINER_WORDS));
+  }
+
   /** The members, ascending. For sets of few. */
   members(head: number, count: number): Uint32Array {
     const out = new Uint32Array(count);

@@ -665,6 +665,11 @@ export class EntryTable {
     return this.#sets.members(this.#word(e, VALUE_REF), this.count(e));
   }
 
+  /** How many members there are in each container. */
+  containerMembers(e: number): number[] {
+    return this.#sets.containerMembers(this.#word(e, VALUE_REF));
+  }
+
   // --- values of kind SMALL and CONTAINERS in Roaring's portable format
 
   /** Bytes that `writePortable` writes. */

@@ -20,6 +20,7 @@ import {
 import { passingBuffer } from "../passing-buffer.js";
 import { Bitmap } from "./bitmap.js";
 import { type Batch, type BatchDraft, ChangeLog, LOGGED_BIT_BYTES } from "./change-log.js";
+import { countContainers } from "./container-counts.js";
 import { ContainersValue } from "./containers-value.js";
 import { Contents, FLAG } from "./contents.js";
 import { Database } from "./database.js";
@@ -218,6 +219,11 @@ export class Keyspace {
     return number === NO_ENTRY ? undefined : this.#bit(database, number, offset);
   }
 
+  /** The same of a key that was looked up. */
+  bitOf({ database, number }: Entry, offset: number): Bit {
+    return this.#bit(database, number, offset);
+  }
+
   #bit(database: Database, number: number, offset: number): Bit {
     const { entries } = database.contents;
     switch (this.#kindForBit(database, number)) {
@@ -275,8 +281,11 @@ export class Keyspace {
     const bitmap = entries.native(number);
     if (bitmap !== undefined) return bitmap;
     if (entries.valueKind(number) === VALUE.SMALL) return smallValue(database.contents, number);
-    return new ContainersValue(entries.count(number), entries.byteLength(number), () =>
-      this.#promote(database, number),
+    return new ContainersValue(
+      entries.count(number),
+      entries.byteLength(number),
+      () => this.#promote(database, number),
+      () => countContainers(entries.containerMembers(number)),
     );
   }
 
@@ -429,7 +438,7 @@ export class Keyspace {
   setRange(database: Database, key: string, start: number, bytes: Uint8Array): void {
     const number = this.#lookupOrCreate(database, key);
     if (bytes.length <= BITS_ONE_BY_ONE_MAX / 8) this.#writeBits(database, number, start * 8, bytes.length * 8, bytes);
-    else this.#overwrite(database, number, start, bytes);
+    else this.#change(database, number, (bitmap) => bitmap.overwrite(start, bytes));
     this.#changed(database, number);
   }
 
@@ -452,6 +461,55 @@ export class Keyspace {
     return { entry, isLonger };
   }
 
+  /** BITADD: sets bits of a key that may exist, at least one and in any order, and returns how many of them were 0. */
+  addOffsets(database: Database, key: string, offsets: Uint32Array): number {
+    return this.#writeOffsets(database, this.#lookupOrCreate(database, key), offsets, 1);
+  }
+
+  /** BITREM: clears bits of a value, and returns how many of them were 1. The value stays as long as it is, even without any. */
+  removeOffsets({ database, number }: Entry, offsets: Uint32Array): number {
+    return this.#writeOffsets(database, number, offsets, 0);
+  }
+
+  /** BITADDRANGE: the same as `addOffsets` with all from `first` to `last`, both included. */
+  addRange(database: Database, key: string, first: number, last: number): number {
+    return this.#writeMembers(database, this.#lookupOrCreate(database, key), Bitmap.fromRange(first, last), 1);
+  }
+
+  /** BITREMRANGE: the same as `removeOffsets` with all from `first` to `last`, both included. */
+  removeRange({ database, number }: Entry, first: number, last: number): number {
+    return this.#writeMembers(database, number, Bitmap.fromRange(first, last), 0);
+  }
+
+  /** Sets or clears bits, one by one where they are few, which leaves small values what they are. Returns how many are different. */
+  #writeOffsets(database: Database, number: number, offsets: Uint32Array, bit: Bit): number {
+    if (offsets.length > BITS_ONE_BY_ONE_MAX) {
+      return this.#writeMembers(database, number, Bitmap.fromOffsets(offsets), bit);
+    }
+    const { contents } = database;
+    let changes = 0;
+    for (const offset of offsets) {
+      // Clearing a bit behind the end would lengthen the value.
+      if (this.#bit(database, number, offset) === bit) continue;
+      this.#writeBit(database, number, offset, bit);
+      lengthen(contents, number, offset);
+      this.#log.bit(contents, number, offset, bit);
+      changes++;
+    }
+    if (changes > 0) this.#changed(database, number);
+    return changes;
+  }
+
+  /** The same with all bits of `members`, which is let go of. */
+  #writeMembers(database: Database, number: number, members: Bitmap, bit: Bit): number {
+    const changes = this.#change(database, number, (bitmap) =>
+      bit === 1 ? bitmap.add(members) : bitmap.remove(members),
+    );
+    members.dispose();
+    if (changes > 0) this.#changed(database, number);
+    return changes;
+  }
+
   /** Writes bits one by one, those that are different into the log too. The last one first, so that it alone lengthens the value. */
   #writeBits(database: Database, number: number, first: number, count: number, bits: Uint8Array): void {
     const { contents } = database;
@@ -462,14 +520,17 @@ export class Keyspace {
     }
   }
 
-  /** Writes bytes over a native value. What is different goes into the log bit by bit; as the whole value where that is less, or many. */
-  #overwrite(database: Database, number: number, start: number, bytes: Uint8Array): void {
+  /**
+   * Lets `change` change a value as a native one; it returns the bits that are different then. They go into the log bit by bit; as the
+   * whole value where that is less, or where they are many. Returns how many they are.
+   */
+  #change(database: Database, number: number, change: (bitmap: Bitmap) => Bitmap): number {
     const { contents } = database;
     const { entries } = contents;
     this.bitmap(new Entry(database, number));
     const bitmap = this.#ownNative(contents, number);
     const before = bitmap.cardinality;
-    const changed = bitmap.overwrite(start, bytes);
+    const changed = change(bitmap);
     entries.countMembers(number, bitmap.cardinality - before);
     const last = bitmap.byteLength * 8 - 1;
     const isLonger = lengthen(contents, number, last);
@@ -483,6 +544,21 @@ export class Keyspace {
     changed.dispose();
     if (bitmap.cardinality <= SMALL_AGAIN_MEMBERS) this.#split(contents, number, bitmap);
     this.residency.grew();
+    return cardinality;
+  }
+
+  /**
+   * BITOPTIMIZE: makes what is in memory of a value as small as it gets, and returns how many bytes that saves. The value is the same: nobody
+   * is told.
+   */
+  optimize(entry: Entry): number {
+    const { database, number } = entry;
+    if (this.value(entry) instanceof SmallValue) return 0;
+    const before = this.bytesOf(entry);
+    const bitmap = this.#promote(database, number);
+    bitmap.optimize();
+    this.#split(database.contents, number, bitmap);
+    return Math.max(before - this.bytesOf(entry), 0);
   }
 
   /** Sets or clears a bit of what is in memory of a value, and returns its old value. */

@@ -150,6 +150,18 @@ export function writePortableOfSmall(words: Uint32Array, start: number, count: n
   }
 }
 
+/** How many members there are in each container. */
+export function smallContainers(words: Uint32Array, start: number, count: number): number[] {
+  const counts: number[] = [];
+  const end = start + count;
+  for (let at = start; at < end; ) {
+    const next = endOfContainer(words, at, end);
+    counts.push(next - at);
+    at = next;
+  }
+  return counts;
+}
+
 /** Where the members end that share the upper 16 bits of the one at `at`. */
 function endOfContainer(words: Uint32Array, at: number, end: number): number {
   const key = (words[at] as number) >>> 16;

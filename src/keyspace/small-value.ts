@@ -1,7 +1,15 @@
 /** A value of few members, as it is read: a view of the entry table's memory, good until the next change of any entry. */
 import { Bitmap } from "./bitmap.js";
-import { smallCountRange, smallFirstClear, smallFirstSet, smallHas, smallLowerBound } from "./small-set.js";
-import type { Bit, Value } from "./value.js";
+import { countContainers } from "./container-counts.js";
+import {
+  smallContainers,
+  smallCountRange,
+  smallFirstClear,
+  smallFirstSet,
+  smallHas,
+  smallLowerBound,
+} from "./small-set.js";
+import type { Bit, ContainerCounts, Value } from "./value.js";
 
 export class SmallValue implements Value {
   readonly #words: Uint32Array;
@@ -34,6 +42,19 @@ export class SmallValue implements Value {
     const search = bit === 1 ? smallFirstSet : smallFirstClear;
     const found = search(this.#words, this.#start, this.cardinality, first);
     return found > last ? -1 : found;
+  }
+
+  select(rank: number): number {
+    return this.#words[this.#start + rank] as number;
+  }
+
+  page(rank: number, count: number): Uint32Array {
+    return this.members.subarray(rank, rank + count);
+  }
+
+  /** As they are when the value is written. */
+  get containers(): ContainerCounts {
+    return countContainers(smallContainers(this.#words, this.#start, this.cardinality));
   }
 
   bytes(start: number, length: number): Buffer {

@@ -11,6 +11,12 @@ export async function ask(client: RawClient, ...argv: (string | Buffer | number)
   return replyValue(await client.call(...argv.map((arg) => (typeof arg === "number" ? String(arg) : arg))));
 }
 
+/** The same with any number of arguments: some 60,000 are the most that a call may have. */
+export async function askLong(client: RawClient, argv: readonly (string | number)[]): Promise<Value> {
+  const [reply] = await client.pipeline([argv.map(String)]);
+  return replyValue(reply as string);
+}
+
 /** Sends requests, written as words with blanks between, in one write. The first error reply is thrown. */
 export async function askAll(
   client: RawClient,

@@ -26,14 +26,39 @@ type Row = [
   subcommands: Row[],
 ];
 
+const ROARING = "for clients of the redis-roaring module";
+
 /** What is meant to differ, and why. Everything else that differs is a mistake. */
 const DIFFERENCES = {
   /** Commands that Redis 7.0.15 does not have. */
   ours: {
+    bitadd: "many ids in one request",
+    bitaddrange: "a range of ids without sending them",
+    bitcontains: "many GETBITs, and one answer",
+    bitjaccard: "how alike two sets are, without a key for what they share",
+    bitmax: "the largest id: BITPOS finds the smallest only",
+    bitmin: "beside BITMAX; BITPOS of a 1",
     bitopcard: "how many bits a BITOP would set, without a key for them",
     "client|no-touch": "Redis 7.2's: who only looks at keys keeps none of them in memory",
+    bitoptimize: "runs for what was set bit by bit",
+    bitrange: "ids, where Redis gives bytes only",
+    bitrank: "where an id stands, and whether it is there, in one answer",
+    bitrem: "many ids in one request",
+    bitremrange: "a range of ids without sending them",
+    bitscan: "ids page by page",
+    bitselect: "samples and percentiles",
+    bitstat: "why a value takes the memory it takes",
     "client|setinfo": "Redis 7.2's: today's clients send it on every connection",
     cohort: "a table of bitmapist's in one command",
+    "r.appendintarray": ROARING,
+    "r.deleteintarray": ROARING,
+    "r.getbit": ROARING,
+    "r.getintarray": ROARING,
+    "r.max": ROARING,
+    "r.min": ROARING,
+    "r.rangeintarray": ROARING,
+    "r.setbit": ROARING,
+    "r.setintarray": ROARING,
     waitaof: "Redis 7.2's: how a client waits for the disk, whatever appendfsync is",
   } as Record<string, string>,
 };
@@ -140,6 +165,11 @@ describe("the table", () => {
     ["mset k v k", [1, 3]],
     ["bitop and k k k k", [2, 3, 4, 5]],
     ["bitopcard and k k", [2, 3]],
+    ["bitopcard and k k limit 5", [2, 3]],
+    ["bitopcard and limit 5", [2, 3]],
+    ["bitopcard and k limit", [2, 3]],
+    ["bitadd k 1 2", [1]],
+    ["bitjaccard k k", [1, 2]],
     ["rename k k", [1, 2]],
     ["del k k k", [1, 2, 3]],
     ["ping text", []],

@@ -120,8 +120,24 @@ export class TestClient implements Peer {
 
   /** Runs one request, given as its arguments, and gives what was replied to it. */
   run(...args: (string | Uint8Array)[]): string {
+    return this.#run(Argv.of(...args));
+  }
+
+  /** The same with any number of arguments. */
+  runAll(args: readonly string[]): string {
+    const argv = new Argv();
+    argv.begin(Buffer.from(args.join(""), "latin1"));
+    let start = 0;
+    for (const { length } of args) {
+      argv.push(start, start + length);
+      start += length;
+    }
+    return this.#run(argv);
+  }
+
+  #run(argv: Argv): string {
     this.client.server.keyspace.tick(); // as the connection does before a chunk
-    execute(this.client, Argv.of(...args), this.#reply);
+    execute(this.client, argv, this.#reply);
     return this.#reply.bytes().toString("latin1");
   }
 

@@ -10,9 +10,12 @@ function commandTable(): string {
       const inner = (subcommands ?? []).map((row) => (row.name.split("|")[1] as string).toUpperCase());
       return inner.length === 0 ? name.toUpperCase() : `${name.toUpperCase()} (${inner.join(" ")})`;
     });
-    const differences = rows.flatMap(({ name, differs }) =>
-      differs === undefined ? [] : [`${name.toUpperCase()}: ${differs}`],
-    );
+    // Commands that differ in the same way are named together.
+    const differing = new Map<string, string[]>();
+    for (const { name, differs } of rows) {
+      if (differs !== undefined) differing.set(differs, [...(differing.get(differs) ?? []), name.toUpperCase()]);
+    }
+    const differences = [...differing].map(([differs, commands]) => `${commands.join(", ")}: ${differs}`);
     lines.push(`| ${heading} | ${names.join(", ")} | ${differences.join("; ")} |`);
   }
   return `${lines.join("\n")}\n`;

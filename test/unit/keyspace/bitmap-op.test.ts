@@ -74,6 +74,24 @@ describe.each(BITOPS)("BITOP %s", (op) => {
     );
   });
 
+  test.each(BITOPS)("%s is counted up to a limit, over many slices of the offsets", (op) => {
+    const offset = fc.oneof(fc.nat(300), fc.nat(2 ** 23), fc.nat(OFFSET_MAX), fc.constantFrom(2 ** 20 - 1, 2 ** 20));
+    const source = fc.array(offset, { minLength: 1, maxLength: 40 });
+    const least = SOURCES_MIN[op] ?? 1;
+    const sources = fc.array(source, { minLength: least, maxLength: op === "NOT" ? 1 : 4 });
+    fc.assert(
+      fc.property(sources, fc.nat(), (lists, throwOfLimit) => {
+        const bitmaps = lists.map((list) => Bitmap.fromOffsets(Uint32Array.from(list)));
+        const all = bitop(op, bitmaps).cardinality;
+        for (const limit of [1, all - 1, all, all + 1, throwOfLimit % (all + 1)]) {
+          if (limit > 0) expect(bitopCardinality(op, bitmaps, limit)).toBe(Math.min(all, limit));
+        }
+        expect(bitopCardinality(op, bitmaps)).toBe(all);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   test("a missing key is a stream of zeros", () => {
     const missing = new Bitmap();
     const value = Buffer.from([0b10100101, 0xff, 0]);

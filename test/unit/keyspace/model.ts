@@ -10,6 +10,7 @@ import { IDLE_MS } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
 import type { Database } from "../../../src/keyspace/database.js";
+import type { Entry } from "../../../src/keyspace/entry.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { NO_DEADLINE } from "../../../src/keyspace/storage.js";
 import { bitOf, keyBytes, randomOf } from "./bytes.js";
@@ -34,6 +35,8 @@ export type Step =
   | { do: "setValue"; db: number; key: string; bytes: Buffer }
   | { do: "setRange"; db: number; key: string; start: number; bytes: Buffer }
   | { do: "setField"; db: number; key: string; offset: number; width: number; byteLength: number; bits: Buffer }
+  | { do: "members"; db: number; key: string; offsets: number[]; bit: 0 | 1 }
+  | { do: "range"; db: number; key: string; first: number; count: number; bit: 0 | 1 }
   | { do: "delete"; db: number; key: string }
   | { do: "rename"; db: number; key: string; toDb: number; toKey: string }
   | { do: "copy"; db: number; key: string; toDb: number; toKey: string }
@@ -62,6 +65,13 @@ const start = fc.oneof(fc.nat(12), fc.constantFrom(8190, 8192));
 const width = fc.integer({ min: 1, max: 64 });
 const byteLength = fc.nat(20);
 const bits = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((all) => Buffer.from(all));
+const bit = fc.constantFrom(0, 1);
+const offsets = fc.oneof(
+  fc.array(offset, { minLength: 1, maxLength: 8 }),
+  // More than are written one by one, in no order.
+  fc.nat(99).map((first) => Array.from({ length: 700 }, (_, i) => first + ((i * 7919) % 70_000))),
+);
+const count = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constant(1500));
 const bytes = fc.oneof(
   fc.constant(Buffer.alloc(0)),
   fc.uint8Array({ maxLength: 6 }).map((all) => Buffer.from(all)),
@@ -78,10 +88,12 @@ function noise(length: number): Buffer {
 }
 
 export const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("setBit"), db, key, offset, bit: fc.constantFrom(0, 1) }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("setBit"), db, key, offset, bit }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("setValue"), db, key, bytes }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("setRange"), db, key, start, bytes }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("setField"), db, key, offset, width, byteLength, bits }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("members"), db, key, offsets, bit }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("range"), db, key, first: offset, count, bit }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("delete"), db, key }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant("rename"), db, key, toDb: db, toKey: key }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("copy"), db, key, toDb: db, toKey: key }) },
@@ -183,6 +195,15 @@ export class Duel {
         old.bytes = withBits(old.bytes, each.offset, each.width, each.bits);
         break;
       }
+      case "members":
+        this.#writeMembers(each, each.offsets);
+        break;
+      case "range":
+        this.#writeMembers(
+          each,
+          Array.from({ length: each.count }, (_, i) => each.first + i),
+        );
+        break;
       case "delete": {
         const entry = keyspace.lookup(this.#database(each.db), each.key);
         expect(entry !== undefined).toBe(this.#live(each.db, each.key) !== undefined);
@@ -272,6 +293,37 @@ export class Duel {
         this.#crash();
         break;
     }
+  }
+
+  #writeMembers(each: Extract<Step, { do: "members" | "range" }>, written: readonly number[]): void {
+    const keyspace = this.#keyspace;
+    const database = this.#database(each.db);
+    const last = Math.max(...written);
+    const old = this.#live(each.db, each.key) ?? (each.bit === 1 && this.#put(each.db, each.key, Buffer.alloc(0)));
+    const entry = keyspace.lookup(database, each.key);
+    if (!old) {
+      expect(entry).toBeUndefined();
+      return;
+    }
+    const expected = new Set(written.filter((at) => bitOf(old.bytes, at) !== each.bit)).size;
+    const changes =
+      each.bit === 1
+        ? each.do === "members"
+          ? keyspace.addOffsets(database, each.key, Uint32Array.from(written))
+          : keyspace.addRange(database, each.key, each.first, last)
+        : each.do === "members"
+          ? keyspace.removeOffsets(entry as Entry, Uint32Array.from(written))
+          : keyspace.removeRange(entry as Entry, each.first, last);
+    expect(changes).toBe(expected);
+    // Adding makes the string long enough, removing leaves its length.
+    const byteLength = each.bit === 1 ? Math.floor(last / 8) + 1 : 0;
+    const bytes = withBytes(old.bytes, byteLength, Buffer.alloc(0));
+    for (const at of written) {
+      const mask = 0x80 >> (at & 7);
+      const byte = bytes[at >>> 3];
+      if (byte !== undefined) bytes[at >>> 3] = each.bit === 1 ? byte | mask : byte & ~mask;
+    }
+    old.bytes = bytes;
   }
 
   #renameOrCopy({ do: what, db: fromDb, key: fromKey, toDb, toKey }: Extract<Step, { toKey: string }>): void {
