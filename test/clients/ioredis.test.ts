@@ -59,6 +59,28 @@ describe.each(VARIANTS)("ioredis with %s", (_name, options) => {
     monitor.disconnect();
   });
 
+  test("subscribes to channels and patterns", async () => {
+    const subscriber = client.duplicate();
+    const heard: string[] = [];
+    const { promise: heardAll, resolve } = latch<void>();
+    const hear = (...words: string[]) => {
+      heard.push(words.join(" "));
+      if (heard.length === 2) resolve();
+    };
+    subscriber.on("message", (channel: string, message: string) => hear(channel, message));
+    subscriber.on("pmessage", (pattern: string, channel: string, message: string) => hear(pattern, channel, message));
+    expect(await subscriber.subscribe("news", "other")).toBe(2);
+    expect(await subscriber.psubscribe("n*")).toBe(3);
+    expect(await client.publish("news", "hello")).toBe(2);
+    await heardAll;
+    expect(heard).toEqual(["news hello", "n* news hello"]);
+    // Without a name ioredis waits for ever, with redis-server too.
+    expect(await subscriber.unsubscribe("news", "other")).toBe(1);
+    expect(await subscriber.punsubscribe("n*")).toBe(0);
+    expect(await subscriber.setbit("heard", 1, 1)).toBe(0);
+    subscriber.disconnect();
+  });
+
   test("sets, gets and counts bits", async () => {
     expect(await client.setbit("k", 7, 1)).toBe(0);
     expect(await client.setbit("k", 7, 1)).toBe(1);
