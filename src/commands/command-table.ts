@@ -10,6 +10,8 @@ const SPELLINGS = 256;
 export class CommandTable {
   /** The commands in the order of their names, subcommands inside them. */
   readonly rows: readonly Command[];
+  /** Some command has another name than its own, or none: who knows a command by its bytes must not rely on it. */
+  isRenamed = false;
   /** The same with their subcommands. */
   readonly all: readonly Command[];
   /** By name in lower and in upper case, which is how clients write them; other spellings take a slower way. */
@@ -57,6 +59,7 @@ export class CommandTable {
       table.#byName.delete(row.name.toUpperCase());
     }
     for (const [name, row] of names) table.#byName.set(name, row).set(name.toUpperCase(), row);
+    table.isRenamed = true;
     return table;
   }
 

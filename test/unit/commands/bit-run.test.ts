@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { runBits } from "../../../src/commands/bit-run.js";
 import type { Client } from "../../../src/commands/client.js";
 import { execute } from "../../../src/commands/execute.js";
+import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import { SMALL_MEMBERS_MAX } from "../../../src/config.js";
 import { Reply } from "../../../src/resp/reply.js";
 import { RequestParser } from "../../../src/resp/request-parser.js";
@@ -16,7 +17,7 @@ const KEYS = ["a", "b", "c", "large", "native", "never"];
 
 /** A client of a server of its own, with its replies to pipelines. */
 class Side {
-  readonly server = new TestServer();
+  readonly server: TestServer;
   readonly #client: Client;
   readonly #inRuns: boolean;
   readonly #parser = new RequestParser();
@@ -24,7 +25,8 @@ class Side {
   /** Turns of the loop in which bits were run. */
   runs = 0;
 
-  constructor(inRuns: boolean) {
+  constructor(inRuns: boolean, commands = COMMAND_TABLE) {
+    this.server = Object.assign(new TestServer(), { commands });
     this.#inRuns = inRuns;
     this.#client = this.server.connect().client;
   }
@@ -147,6 +149,14 @@ describe("a client that is not plain", () => {
     const parser = new RequestParser();
     parser.feed(bits);
     expect(runBits(other.client, parser, new Reply())).toBe(false);
+  });
+
+  test("finds commands by the names they have", () => {
+    for (const to of ["", "other"]) {
+      const side = new Side(true, COMMAND_TABLE.renamed([{ from: "setbit", to }]));
+      side.pipe(encodeRequest(["SET", "k", "v"]));
+      expect(side.pipe(bits)).toBe("-ERR unknown command 'SETBIT', with args beginning with: 'k' '1' '1' \r\n:1\r\n");
+    }
   });
 
   test("may have its transaction refused by WATCH", () => {
