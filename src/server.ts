@@ -216,8 +216,8 @@ export class Server implements ServerContext {
   }
 
   #runCron(): void {
-    this.#sweepClients();
     try {
+      this.#sweepClients();
       this.#expireCycle();
       this.#evictionCycle();
       this.saver.noticeChanges();

@@ -88,7 +88,7 @@ function isPlain(client: Client): boolean {
     !server.monitors.isOn &&
     !server.notifications.isOn &&
     !server.timing.isExact &&
-    !server.commands.isRenamed &&
+    !server.commands.areBitsRenamed &&
     !server.debug
   );
 }

@@ -4,14 +4,17 @@ import type { Renaming } from "../options/kinds.js";
 import type { Argv } from "../resp/argv.js";
 import type { Command } from "./command.js";
 
+/** The commands that bit-run reads by itself. */
+const BIT_RUN_NAMES = ["getbit", "setbit", "multi", "exec"];
+
 /** Numbers that `Argv.spelling` gives. */
 const SPELLINGS = 256;
 
 export class CommandTable {
   /** The commands in the order of their names, subcommands inside them. */
   readonly rows: readonly Command[];
-  /** Some command has another name than its own, or none: who knows a command by its bytes must not rely on it. */
-  isRenamed = false;
+  /** Whether a command that bit-run knows by its bytes is called by another name, or by none. */
+  areBitsRenamed = false;
   /** The same with their subcommands. */
   readonly all: readonly Command[];
   /** By name in lower and in upper case, which is how clients write them; other spellings take a slower way. */
@@ -59,7 +62,7 @@ export class CommandTable {
       table.#byName.delete(row.name.toUpperCase());
     }
     for (const [name, row] of names) table.#byName.set(name, row).set(name.toUpperCase(), row);
-    table.isRenamed = true;
+    table.areBitsRenamed = BIT_RUN_NAMES.some((name) => table.named(name)?.name !== name);
     return table;
   }
 

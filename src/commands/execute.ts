@@ -34,8 +34,11 @@ export function execute(client: Client, argv: Argv, reply: Reply): void {
   const mark = reply.mark();
   const pushes: Uint8Array[] = [];
   client.heldPushes = pushes;
-  run(client, argv, reply);
-  client.heldPushes = undefined;
+  try {
+    run(client, argv, reply);
+  } finally {
+    client.heldPushes = undefined;
+  }
   silence(client, reply, mark);
   for (const message of pushes) client.push(message);
 }
@@ -131,8 +134,8 @@ function isPaused(client: Client, command: Command): boolean {
 /** Lets a request wait until the pause is over. */
 function postpone(client: Client, argv: Argv): void {
   const nothing = () => {};
-  const { ended } = client.server.pause;
-  client.pending = { until: ended, again: argv.copy(), done: nothing, failed: nothing, isBlocking: true };
+  const { until, cancel } = client.server.pause.wait();
+  client.pending = { until, cancel, again: argv.copy(), done: nothing, failed: nothing, isBlocking: true };
 }
 
 function queue(client: Client, command: Command, argv: Argv, reply: Reply): void {

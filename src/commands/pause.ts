@@ -15,8 +15,8 @@ export class Pause {
   readonly #keyspace: Keyspace;
   #endMs = 0;
   #timer: NodeJS.Timeout | undefined;
-  #ended: Promise<void> = Promise.resolve();
-  #end = (): void => {};
+  /** Who waits, in the order in which they came. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace;
@@ -25,12 +25,7 @@ export class Pause {
   /** Begins a pause of so many milliseconds. Of two that overlap the stricter kind and the later end hold, as in Redis. */
   begin(kind: PauseKind, ms: number): void {
     const now = performance.now();
-    if (this.kind === undefined) {
-      this.#ended = new Promise((resolve) => {
-        this.#end = resolve;
-      });
-      this.#endMs = now;
-    }
+    if (this.kind === undefined) this.#endMs = now;
     this.kind = this.kind === "all" ? "all" : kind;
     this.#endMs = Math.max(this.#endMs, now + ms);
     this.#keyspace.isPaused = true;
@@ -46,11 +41,23 @@ export class Pause {
     clearTimeout(this.#timer);
     this.kind = undefined;
     this.#keyspace.isPaused = false;
-    this.#end();
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const goOn of waiting) goOn();
   }
 
-  /** Settles when the pause is over. */
-  get ended(): Promise<void> {
-    return this.#ended;
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** `until` settles when the pause is over; `cancel` is for who has left: what waits for `until` may be forgotten then. */
+  wait(): { until: Promise<void>; cancel: () => void } {
+    let goOn = (): void => {};
+    const until = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    this.#waiting.add(goOn);
+    return { until, cancel: () => void this.#waiting.delete(goOn) };
   }
 }

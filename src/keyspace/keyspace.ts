@@ -237,7 +237,7 @@ export class Keyspace {
   }
 
   /**
-   * Looks up many keys at once, and returns how many of them, from the first on, are in memory with a value and are no expired ones:
+   * Looks up many keys at once, and returns how many of them, from the first on, are in memory, have not expired, and have a value of which a bit is read or changed without other work:
    * `getBitAt` and `setBitAt` may be called for their entries, which are in `found`, until any other method is.
    */
   findMany({ contents: { entries } }: Database, bytes: Buffer, keys: KeysAndOffsets, found: Int32Array): number {
@@ -245,6 +245,8 @@ export class Keyspace {
     for (let i = 0; i < keys.length; i++) {
       const number = found[i] as number;
       if (number === NO_ENTRY || !entries.isReady(number, FLAG.DEAD, this.now)) return i;
+      const bitmap = entries.native(number);
+      if (bitmap !== undefined && (bitmap.isShared || bitmap.unmade !== undefined)) return i;
     }
     return keys.length;
   }
@@ -390,9 +392,13 @@ export class Keyspace {
   #place(database: Database, key: string, id: number): number {
     const { absent, entries, created } = database.contents;
     absent.delete(key);
-    const tombstone = entries.findKey(key);
-    // Whoever names the old row in the log does so by its number in the file: the entry can go.
-    if (tombstone !== NO_ENTRY) entries.remove(tombstone);
+    const old = entries.findKey(key);
+    if (old !== NO_ENTRY) {
+      // One that has expired and was not to die yet must not live on in the file beside the new one.
+      if ((entries.flags(old) & FLAG.DEAD) === 0) this.#die(database, old);
+      // Whoever names the old row in the log does so by its number in the file: the entry can go.
+      entries.remove(old);
+    }
     const number = entries.add(key);
     entries.setId(number, id);
     entries.setLastUse(number, this.residency.now);
@@ -706,11 +712,15 @@ export class Keyspace {
   /** Deletes the entry if its deadline has passed (Redis: strictly passed), and says whether it has. */
   #expire(database: Database, number: number): boolean {
     if (this.now <= database.contents.entries.deadline(number)) return false;
-    if (this.isPaused) return true;
+    if (!this.isPaused) this.#die(database, number);
+    return true;
+  }
+
+  /** Deletes an entry whose deadline has passed. */
+  #die(database: Database, number: number): void {
     this.expiredKeys++;
     this.#delete(database, number);
     this.listener?.keyExpired(database.number, database.contents.entries.key(number));
-    return true;
   }
 
   /**

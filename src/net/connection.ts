@@ -252,7 +252,7 @@ export class Connection implements Peer, Sender {
         write(this.#reply);
         this.#takeReplies();
       } else {
-        this.#runChunk(pending.again);
+        if (!this.#client.closing) this.#runChunk(pending.again);
       }
       this.advance();
     };
@@ -266,8 +266,7 @@ export class Connection implements Peer, Sender {
   #send(): void {
     const socket = this.#socket;
     if (this.#hasUnsent && this.#mustHold()) return;
-    if (!socket.writableNeedDrain) this.#pushed.take(this.#unsent);
-    for (let segment = this.#unsent[0]; segment !== undefined && !this.#isEnded; segment = this.#unsent[0]) {
+    for (let segment = this.#next(); segment !== undefined && !this.#isEnded; segment = this.#next()) {
       if (segment instanceof Uint8Array) {
         this.#unsent.shift();
         this.#write(segment);
@@ -277,6 +276,12 @@ export class Connection implements Peer, Sender {
       if (done === true) this.#unsent.shift();
       else if (!this.#write(value) && socket.writableLength > REPLY_PAUSE_BYTES) return;
     }
+  }
+
+  /** What is to be written next. Messages stay where they are counted until all that was before them is gone. */
+  #next(): Segment | undefined {
+    if (this.#unsent.length === 0 && !this.#socket.writableNeedDrain) this.#pushed.take(this.#unsent);
+    return this.#unsent[0];
   }
 
   /**

@@ -84,6 +84,7 @@ export class BitRequests {
     if ((buffer[at + 1] as number) - ZERO !== (isSet ? 4 : 3)) return -1;
     let length = (buffer[at + NAME_BYTES + 1] as number) - ZERO;
     let keyStart = at + NAME_BYTES + 4;
+    if (length < 0 || length > 9) return -1;
     if (buffer[at + NAME_BYTES + 2] !== CR) {
       const digit = (buffer[at + NAME_BYTES + 2] as number) - ZERO;
       if (length === 0 || digit < 0 || digit > 9 || buffer[keyStart - 1] !== CR) return -1;
@@ -103,6 +104,7 @@ export class BitRequests {
     if (buffer[at] !== DOLLAR) return -1;
     let digits = (buffer[at + 1] as number) - ZERO;
     at += 4;
+    if (digits > 9) return -1;
     if (digits === 1 && buffer[at - 2] === ZERO) {
       digits = OFFSET_DIGITS_MAX;
       at++;

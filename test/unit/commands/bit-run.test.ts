@@ -131,6 +131,20 @@ describe("random programs", () => {
   });
 });
 
+test("a value that has to be made or copied before a bit of it can be had is not for a run", () => {
+  const side = new Side(true);
+  const bits = (key: string, from: number) =>
+    Buffer.concat(Array.from({ length: 2000 }, (_, i) => encodeRequest(["SETBIT", key, String(from + i * 1000), "1"])));
+  side.pipe(Buffer.concat([bits("x", 0), bits("y", 500), encodeRequest(["BITOP", "OR", "z", "x", "y"])]));
+  const { runs } = side;
+  expect(runs).toBeGreaterThan(0);
+  expect(side.pipe(encodeRequest(["GETBIT", "z", "500"]))).toBe(":1\r\n");
+  expect(side.pipe(encodeRequest(["SETBIT", "x", "1", "1"]))).toBe(":0\r\n");
+  expect(side.runs).toBe(runs);
+  expect(side.pipe(encodeRequest(["GETBIT", "x", "1"]))).toBe(":1\r\n");
+  expect(side.runs).toBe(runs + 1);
+});
+
 describe("a client that is not plain", () => {
   const bits = Buffer.concat([encodeRequest(["SETBIT", "k", "1", "1"]), encodeRequest(["GETBIT", "k", "1"])]);
 

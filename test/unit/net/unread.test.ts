@@ -491,6 +491,38 @@ describe("a subscriber that does not read", () => {
     expect(other.isClosed).toBe(false);
   });
 
+  test("is closed at the bound while a long reply is on its way to it, too", async () => {
+    const { clientOutputBufferLimit } = server.settings;
+    server.settings.clientOutputBufferLimit = {
+      ...clientOutputBufferLimit,
+      pubsub: { hardBytes: 4 * MIB, softBytes: 0, softSeconds: 0 },
+    };
+    const publisher = await reading();
+    await publisher.call("SETRANGE", "long", String(512 * MIB - 1), "x");
+    const slow = await unreading();
+    slow.write(
+      Buffer.concat(
+        [
+          ["HELLO", "3"],
+          ["SUBSCRIBE", "c"],
+          ["GET", "long"],
+        ].map((each) => encodeRequest(each)),
+      ),
+    );
+    await until("it has subscribed", () => clientOf(slow)?.subscriptions !== undefined);
+    const message = "m".repeat(MIB / 2);
+    // It reads all the time, so that the reply goes on, but not more than a part of it.
+    for (let i = 0; i < 60 && clientOf(slow) !== undefined; i++) {
+      await publisher.call("PUBLISH", "c", message);
+      for (let got = 0; got < 3 * MIB && clientOf(slow) !== undefined; ) {
+        got += (slow.read() as Buffer | null)?.length ?? 0;
+        await new Promise((done) => setImmediate(done));
+      }
+    }
+    expect(clientOf(slow)).toBeUndefined();
+    server.settings.clientOutputBufferLimit = clientOutputBufferLimit;
+  });
+
   test("is closed at the bound when it is a monitor, too", async () => {
     const slow = await unreading();
     slow.write(encodeRequest(["MONITOR"]));
