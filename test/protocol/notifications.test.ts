@@ -2,14 +2,11 @@
  * Keyspace notifications in conversations, which run on this server and, where there is one, on a redis-server. Which event each
  * command is, is compared in random runs (test/differential/notifications.test.ts).
  */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { startOurs } from "../differential/ours.js";
-import { startRedis } from "../differential/redis.js";
-import type { Target } from "../differential/runner.js";
 import { START_MS } from "../differential/steps.js";
-import { conversation, converse } from "../support/conversation.js";
+import { conversation, converse, testConversations } from "../support/conversation.js";
 import { RawClient } from "../support/raw-client.js";
-import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
 
 const CONVERSATIONS: Readonly<Record<string, string>> = {
   "an event is told on the key's channel and on the event's": `
@@ -212,26 +209,7 @@ const CONVERSATIONS: Readonly<Record<string, string>> = {
   `,
 };
 
-sayRedisMissing("the conversations about keyspace notifications held with a live redis-server");
-
-describe.each([
-  ["this server", startOurs, false],
-  ["redis-server", startRedis, redisMissing !== undefined],
-] as const)("%s", (_name, start, isMissing) => {
-  describe.skipIf(isMissing)("tells of its keys", () => {
-    let target: Target;
-
-    beforeAll(async () => {
-      target = await start();
-    });
-
-    afterAll(() => target?.stop());
-
-    test.each(Object.entries(CONVERSATIONS))("%s", async (_sentence, text) => {
-      expect(await converse(target.port, text)).toBe(conversation(text));
-    });
-  });
-});
+testConversations("keyspace notifications", CONVERSATIONS);
 
 test("a key that nobody asks for is told of when it expires, also one whose database another has taken the place of", async () => {
   const target = await startOurs();

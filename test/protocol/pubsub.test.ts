@@ -1,13 +1,4 @@
-/**
- * Channels: who gets which message, in which form and order, and what a subscriber may do. Each conversation runs on this server and,
- * where there is one, on a redis-server, which vouches for it.
- */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startOurs } from "../differential/ours.js";
-import { startRedis } from "../differential/redis.js";
-import type { Target } from "../differential/runner.js";
-import { conversation, converse } from "../support/conversation.js";
-import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
+import { testConversations } from "../support/conversation.js";
 
 const CONVERSATIONS: Readonly<Record<string, string>> = {
   "a subscriber is told of each subscription, and how many it has": `
@@ -342,23 +333,4 @@ const CONVERSATIONS: Readonly<Record<string, string>> = {
   `,
 };
 
-sayRedisMissing("the conversations about channels held with a live redis-server");
-
-describe.each([
-  ["this server", startOurs, false],
-  ["redis-server", startRedis, redisMissing !== undefined],
-] as const)("%s", (_name, start, isMissing) => {
-  describe.skipIf(isMissing)("in conversations", () => {
-    let target: Target;
-
-    beforeAll(async () => {
-      target = await start();
-    });
-
-    afterAll(() => target?.stop());
-
-    test.each(Object.entries(CONVERSATIONS))("%s", async (_sentence, text) => {
-      expect(await converse(target.port, text)).toBe(conversation(text));
-    });
-  });
-});
+testConversations("channels", CONVERSATIONS);

@@ -9,7 +9,13 @@
  * Requests of one line, with `; ` between them, are sent in one write. MULTI and CLIENT REPLY OFF must end in the line they begin in:
  * behind it each connection sends a PING, whose reply tells that all before it has come.
  */
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startOurs } from "../differential/ours.js";
+import { startRedis } from "../differential/redis.js";
+import type { Target } from "../differential/runner.js";
 import { ConnectionClosed, encodeRequest, RawClient, type Reply, readReply } from "./raw-client.js";
+import { redisMissing, sayRedisMissing } from "./redis-server.js";
 
 const MARK = "~mark~";
 
@@ -91,4 +97,27 @@ function show({ type, text, items }: Reply): string {
   if (type === "_" || ("$*".includes(type) && text === "-1")) return type === "_" ? "null" : "nil";
   if (type === "$") return JSON.stringify(text);
   return `${type}${text}`;
+}
+
+/** Tests that this server, and a redis-server where there is one, say in each conversation what is written there. */
+export function testConversations(about: string, conversations: Readonly<Record<string, string>>): void {
+  sayRedisMissing(`the conversations about ${about} held with a live redis-server`);
+  describe.each([
+    ["this server", startOurs, false],
+    ["redis-server", startRedis, redisMissing !== undefined],
+  ] as const)(`${about}: %s`, (_name, start, isMissing) => {
+    describe.skipIf(isMissing)("in conversations", () => {
+      let target: Target;
+
+      beforeAll(async () => {
+        target = await start();
+      });
+
+      afterAll(() => target?.stop());
+
+      test.each(Object.entries(conversations))("%s", async (_sentence, text) => {
+        expect(await converse(target.port, text)).toBe(conversation(text));
+      });
+    });
+  });
 }
