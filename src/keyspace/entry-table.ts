@@ -99,6 +99,8 @@ export interface KeysAndOffsets {
   readonly length: number;
 }
 
+/** Fewer keys are found one by one: there is nothing to read side by side. */
+const FIND_MANY_MIN = 4;
 const hashes = new Int32Array(RUN_REQUESTS_MAX);
 const ahead = new ReadAhead();
 
@@ -197,6 +199,10 @@ export class EntryTable {
    * made for all keys before the next one: one after the other, a key among ten thousand waits for memory six times.
    */
   findMany(bytes: Uint8Array, { keyStarts, keyEnds, offsets, length }: KeysAndOffsets, found: Int32Array): void {
+    if (length < FIND_MANY_MIN) {
+      for (let i = 0; i < length; i++) found[i] = this.find(bytes, keyStarts[i] as number, keyEnds[i] as number);
+      return;
+    }
     for (let i = 0; i < length; i++) {
       hashes[i] = hashOfBytes(bytes, keyStarts[i] as number, keyEnds[i] as number, this.#seed);
     }

@@ -165,7 +165,7 @@ export class Connection implements Peer, Sender {
   advance(): void {
     if (this.#isEnded) return;
     this.#send();
-    while (this.#canRun() && (this.#runChunk() || this.#unsent.length > 0)) this.#send();
+    while (this.#hasInput && this.#canRun() && (this.#runChunk() || this.#unsent.length > 0)) this.#send();
     if (this.#isEnded) return;
     if ((this.#client.closing && !this.#hasUnsent) || (this.#hasAll && this.#canRun())) {
       this.#isEnded = true;
@@ -174,6 +174,11 @@ export class Connection implements Peer, Sender {
       return;
     }
     this.#pauseWhenFull();
+  }
+
+  /** Whether bytes have come that were not run yet: mostly a turn ends with nothing left. */
+  get #hasInput(): boolean {
+    return this.#parser.bufferedBytes > 0;
   }
 
   #canRun(): boolean {
