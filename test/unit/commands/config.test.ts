@@ -111,7 +111,7 @@ describe("CONFIG SET", () => {
     expect(client.run("CONFIG", "SET", "save", "", "appendonly", "yes", "maxmemory-policy", "noeviction")).toBe(OK);
   });
 
-  test("takes everything back when an effect fails, also effects that had come before", () => {
+  test("changes nothing when an effect fails, also nothing that was named before", () => {
     const server = new TestServer();
     const client = server.connect();
     const seen: string[] = [];
@@ -126,6 +126,24 @@ describe("CONFIG SET", () => {
     expect(server.settings).toEqual({ ...DEFAULT_OPTIONS, db: "data.db" });
     expect(server.keyspace.residency.maxBytes).toBe(0);
     expect(server.logged.join("")).toContain("TLS stays as it was: it is no certificate");
+  });
+
+  test("leaves the default user's password when TLS fails beside requirepass", () => {
+    const server = new TestServer();
+    const client = server.connect();
+    client.say("ACL SETUSER default resetpass >secret");
+    const users = client.say("ACL LIST");
+    server.renewTls = () => {
+      throw new Error("no such file");
+    };
+    for (const pairs of ["requirepass other tls-cert-file gone.pem", "tls-cert-file gone.pem requirepass other"]) {
+      expect(client.say(`CONFIG SET ${pairs}`)).toBe(
+        failed("tls-cert-file", "Unable to update TLS configuration. Check server logs."),
+      );
+      expect(client.say("ACL LIST")).toBe(users);
+      expect(server.users.isOpen).toBe(false);
+      expect(get(client, "requirepass")).toEqual(["requirepass", ""]);
+    }
   });
 
   test("has an effect that several options share once", () => {
