@@ -172,12 +172,17 @@ export class User {
     return allChannels ? "&*" : [...channels.keys()].map((channel) => `&${channel}`).join(" ");
   }
 
-  /** The rules that make the user, as ACL LIST shows them and the file of users holds them. */
-  describe(): string {
-    const channels = this.#facts.allChannels ? "&*" : `resetchannels ${this.channelPatterns}`.trimEnd();
+  /** The rules that make the user, as files hold them. */
+  get rules(): string[] {
+    const channels = this.#facts.allChannels ? "&*" : `resetchannels ${this.channelPatterns}`;
     const passwords = this.passwords.map((hash) => `#${hash}`);
     const parts = [...this.flags, ...passwords, this.keyPatterns, channels, this.commandRules];
-    return `user ${this.name} ${parts.filter((part) => part !== "").join(" ")}`;
+    return parts.flatMap((part) => part.split(" ")).filter((rule) => rule !== "");
+  }
+
+  /** The user as ACL LIST shows it and the file of users holds it. */
+  describe(): string {
+    return `user ${this.name} ${this.rules.join(" ")}`;
   }
 }
 

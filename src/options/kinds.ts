@@ -217,7 +217,7 @@ export interface UserRules {
 export const userRules: Kind<readonly UserRules[]> = list<readonly UserRules[]>(
   "<name> <rules>",
   ([name, ...rules], before) => {
-    if (name === undefined || name === "") throw new OptionError(WRONG_NUMBER);
+    if (name === undefined) throw new OptionError(WRONG_NUMBER);
     return [...before, { name, rules: rules.filter((rule) => rule !== "") }];
   },
   () => "",

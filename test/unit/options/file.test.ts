@@ -229,6 +229,24 @@ describe("CONFIG REWRITE", () => {
     expect(readFileSync(other, "utf8")).toBe("timeout 7\nmaxclients 70\n");
   });
 
+  test("writes users where the first of them was, and refuses where an included file has some", () => {
+    const user = [
+      { name: "default", rules: ["on", "nopass"] },
+      { name: "", rules: ['~a"b'] },
+    ];
+    const path = fileOf("user alice on >old", "timeout 5", "USER bob on");
+    const lines = ["user default on nopass", 'user "" "~a\\"b"', "timeout 5", ""];
+    expect(rewritten(path, { user })).toEqual(lines);
+    expect(rewritten(path, { user })).toEqual(lines);
+
+    const other = fileOf("user eve on");
+    const including = fileOf(`include ${other}`);
+    expect(() => rewriteConfigFile(including, { ...read(including).options, user })).toThrow(
+      "an included file, which stays as it is, has users",
+    );
+    expect(readFileSync(including, "utf8")).toBe(`include ${other}\n`);
+  });
+
   test("takes a file whose last line has no end, and one that is empty", () => {
     const path = fileOf();
     writeFileSync(path, "timeout 5");
