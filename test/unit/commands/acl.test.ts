@@ -68,6 +68,18 @@ describe("commands that only this server has", () => {
     expect(bob.say("BITOPCARD AND r1 w1")).toBe(NO_KEY);
   });
 
+  test.each(["BITADD k 1", "BITREM k 1", "BITADDRANGE k 1 2", "BITREMRANGE k 1 2", "R.SETBIT k 1 1"])(
+    "%s reads and writes its key, for its reply tells of the bits",
+    (request) => {
+      const { operator, bob } = withBob("+@bitmap +@write %R~k");
+      expect(bob.say(request)).toBe(NO_KEY);
+      operator.say("ACL SETUSER bob resetkeys %W~k");
+      expect(bob.say(request)).toBe(NO_KEY);
+      operator.say("ACL SETUSER bob %R~k");
+      expect(bob.say(request)).toMatch(/^:\d\r\n$/);
+    },
+  );
+
   test("one whose keys can't be told is for the handler to refuse", () => {
     const { bob } = withBob("+cohort ~r*");
     expect(bob.say("COHORT ROWS 5 x COLUMNS 1 r")).toBe("-ERR Number of keys can't be greater than number of args\r\n");
