@@ -5,12 +5,14 @@
  */
 import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
+import { hasSpace } from "./acl-words.js";
 import { CATEGORIES, type Command, categoriesOf } from "./command.js";
 import type { CommandTable } from "./command-table.js";
 import { REDIS_COMMAND_NAMES } from "./redis-commands.js";
 
 export const UNKNOWN_COMMAND = new CommandError("Unknown command or category name in ACL");
 const FIRST_ARG_OF_SUBCOMMAND = new CommandError("Allowing first-arg of a subcommand is not supported");
+const SPACE_IN_FIRST_ARG = new CommandError("Syntax error");
 const EMPTY_SUBCOMMAND = new CommandError("Syntax error");
 
 const ALL = "@all";
@@ -90,6 +92,8 @@ export class CommandPermissions {
     if (command.name.includes("|")) throw FIRST_ARG_OF_SUBCOMMAND;
     if (part === "") throw EMPTY_SUBCOMMAND;
     if (command.subcommands !== undefined) return this.#setCommand(subject, true);
+    // Redis takes it, and then its files have a line, or a word, that nobody has given as a rule.
+    if (hasSpace(part)) throw SPACE_IN_FIRST_ARG;
     const words = this.#firstArguments.get(command) ?? new Set<string>();
     if (words.has(part.toLowerCase())) return;
     this.#firstArguments.set(command, words.add(part.toLowerCase()));

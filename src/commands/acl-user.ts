@@ -5,6 +5,7 @@ import { CommandError } from "../errors.js";
 import { compileGlob, type Matcher } from "../keyspace/glob.js";
 import type { Argv } from "../resp/argv.js";
 import type { CommandPermissions } from "./acl-permissions.js";
+import { hasSpace } from "./acl-words.js";
 import type { Command } from "./command.js";
 
 const BAD_RULE = new CommandError("Syntax error");
@@ -18,9 +19,6 @@ const SHADOWED_KEYS = new CommandError(
 const SHADOWED_CHANNELS = new CommandError(
   "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels",
 );
-
-/** What can't stand in a word of the file of users: what C takes for a space, and NUL. */
-const SPACES = [..."\t\n\v\f\r \0"];
 
 /** What is done with a key: a pattern says what may be done, a key spec what a command does. */
 export interface KeyAccess {
@@ -189,11 +187,6 @@ export class User {
 function describeKeyPattern({ pattern, reads, writes }: KeyPattern): string {
   if (reads && writes) return `~${pattern}`;
   return `%${reads ? "R" : "W"}~${pattern}`;
-}
-
-/** Whether there is a character in it that a word of a line can't have. */
-export function hasSpace(word: string): boolean {
-  return SPACES.some((space) => word.includes(space));
 }
 
 function hashOf(password: Uint8Array): string {

@@ -144,6 +144,18 @@ describe("rules of commands are shown as they were given", () => {
   });
 });
 
+test.each(["a\nuser evil on nopass ~* +@all", "a b", "a\rb", "\0"])(
+  "a first argument that a file can't hold as one word is refused: %j",
+  (argument) => {
+    const operator = new TestServer().connect();
+    const rule = `+select|${argument}`;
+    expect(operator.run("ACL", "SETUSER", "u", rule)).toMatch(
+      /^-ERR Error in ACL SETUSER modifier '\+select\|[^\r\n]*': Syntax error\r\n$/,
+    );
+    expect(operator.say("ACL USERS")).toBe("*1\r\n$7\r\ndefault\r\n");
+  },
+);
+
 describe("ACL LOG", () => {
   test("counts what comes again within a minute, and keeps no more of a name than it should", () => {
     const { server, operator, bob } = withBob("+get ~a");
