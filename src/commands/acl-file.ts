@@ -3,8 +3,9 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statS
 import { dirname } from "node:path";
 import { CommandError } from "../errors.js";
 import { UNKNOWN_COMMAND } from "./acl-permissions.js";
-import { hasSpace, type User } from "./acl-user.js";
+import type { User } from "./acl-user.js";
 import { RuleError, type Users } from "./acl-users.js";
+import { hasSpace } from "./acl-words.js";
 
 /** Hashes of passwords are for the server's own eyes. */
 const NEW_FILE_MODE = 0o600;

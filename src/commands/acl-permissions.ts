@@ -1,15 +1,18 @@
 /**
  * Which commands a user may run: the rules `+get`, `-config|set`, `+@read`, `+select|0`, and what they come to in the command table,
- * so that a check is one look-up. The rules are kept as they were given, as since Redis 7.2: a category stays a category.
+ * so that a check is one look-up. The rules are kept as they were given, as since Redis 7.2: a category stays a category. They name
+ * commands by their own names, also those that `rename-command` has given another or taken away.
  */
 import { CommandError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
+import { hasSpace } from "./acl-words.js";
 import { CATEGORIES, type Command, categoriesOf } from "./command.js";
 import type { CommandTable } from "./command-table.js";
 import { REDIS_COMMAND_NAMES } from "./redis-commands.js";
 
 export const UNKNOWN_COMMAND = new CommandError("Unknown command or category name in ACL");
 const FIRST_ARG_OF_SUBCOMMAND = new CommandError("Allowing first-arg of a subcommand is not supported");
+const SPACE_IN_FIRST_ARG = new CommandError("Syntax error");
 const EMPTY_SUBCOMMAND = new CommandError("Syntax error");
 
 const ALL = "@all";
@@ -27,7 +30,7 @@ export class CommandPermissions {
 
   /** Whether there is no command that is not allowed. */
   get allowsAll(): boolean {
-    return this.#allowed.size === this.#table.all.length;
+    return this.#table.all.every((command) => this.#allowed.has(command));
   }
 
   /** The rules as ACL LIST shows them: they begin with `+@all` or `-@all`, and none is without effect. */
@@ -74,7 +77,7 @@ export class CommandPermissions {
 
   #setCommand(subject: string, allowed: boolean): void {
     const name = subject.toLowerCase();
-    const command = this.#table.named(name);
+    const command = this.#table.ownNamed(name);
     if (command !== undefined) this.#set(command, allowed);
     else if (!REDIS_COMMAND_NAMES.has(name)) throw UNKNOWN_COMMAND;
     this.#note(name, allowed);
@@ -83,12 +86,14 @@ export class CommandPermissions {
   /** `+container|subcommand`, or `+command|first-argument` where the command has no subcommands. */
   #allowPart(subject: string): void {
     const bar = subject.lastIndexOf("|");
-    const command = this.#table.named(subject.slice(0, bar));
+    const command = this.#table.ownNamed(subject.slice(0, bar));
     const part = subject.slice(bar + 1);
     if (command === undefined) return this.#setCommand(subject, true);
     if (command.name.includes("|")) throw FIRST_ARG_OF_SUBCOMMAND;
     if (part === "") throw EMPTY_SUBCOMMAND;
     if (command.subcommands !== undefined) return this.#setCommand(subject, true);
+    // Redis takes it, and then its files have a line, or a word, that nobody has given as a rule.
+    if (hasSpace(part)) throw SPACE_IN_FIRST_ARG;
     const words = this.#firstArguments.get(command) ?? new Set<string>();
     if (words.has(part.toLowerCase())) return;
     this.#firstArguments.set(command, words.add(part.toLowerCase()));

@@ -5,6 +5,7 @@ import { CommandError } from "../errors.js";
 import { compileGlob, type Matcher } from "../keyspace/glob.js";
 import type { Argv } from "../resp/argv.js";
 import type { CommandPermissions } from "./acl-permissions.js";
+import { hasSpace } from "./acl-words.js";
 import type { Command } from "./command.js";
 
 const BAD_RULE = new CommandError("Syntax error");
@@ -18,9 +19,6 @@ const SHADOWED_KEYS = new CommandError(
 const SHADOWED_CHANNELS = new CommandError(
   "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels",
 );
-
-/** What can't stand in a word of the file of users: what C takes for a space, and NUL. */
-const SPACES = [..."\t\n\v\f\r \0"];
 
 /** What is done with a key: a pattern says what may be done, a key spec what a command does. */
 export interface KeyAccess {
@@ -172,23 +170,23 @@ export class User {
     return allChannels ? "&*" : [...channels.keys()].map((channel) => `&${channel}`).join(" ");
   }
 
-  /** The rules that make the user, as ACL LIST shows them and the file of users holds them. */
-  describe(): string {
-    const channels = this.#facts.allChannels ? "&*" : `resetchannels ${this.channelPatterns}`.trimEnd();
+  /** The rules that make the user, as files hold them. */
+  get rules(): string[] {
+    const channels = this.#facts.allChannels ? "&*" : `resetchannels ${this.channelPatterns}`;
     const passwords = this.passwords.map((hash) => `#${hash}`);
     const parts = [...this.flags, ...passwords, this.keyPatterns, channels, this.commandRules];
-    return `user ${this.name} ${parts.filter((part) => part !== "").join(" ")}`;
+    return parts.flatMap((part) => part.split(" ")).filter((rule) => rule !== "");
+  }
+
+  /** The user as ACL LIST shows it and the file of users holds it. */
+  describe(): string {
+    return `user ${this.name} ${this.rules.join(" ")}`;
   }
 }
 
 function describeKeyPattern({ pattern, reads, writes }: KeyPattern): string {
   if (reads && writes) return `~${pattern}`;
   return `%${reads ? "R" : "W"}~${pattern}`;
-}
-
-/** Whether there is a character in it that a word of a line can't have. */
-export function hasSpace(word: string): boolean {
-  return SPACES.some((space) => word.includes(space));
 }
 
 function hashOf(password: Uint8Array): string {

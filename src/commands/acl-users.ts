@@ -5,7 +5,8 @@
 import type { PubsubDefault } from "../config.js";
 import { CommandError } from "../errors.js";
 import { CommandPermissions } from "./acl-permissions.js";
-import { hasSpace, User } from "./acl-user.js";
+import { User } from "./acl-user.js";
+import { hasSpace } from "./acl-words.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
 

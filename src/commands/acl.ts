@@ -37,7 +37,7 @@ function cat(client: Client, argv: Argv, reply: Reply): void {
   if (argv.length === 3) {
     const category = CATEGORIES.find((name) => argv.is(2, name.toUpperCase()));
     if (category === undefined) throw new CommandError(`ERR Unknown category '${quotedArg(argv, 2)}'`);
-    const rows = client.server.commands.all.filter((row) => categoriesOf(row).includes(category));
+    const rows = client.server.commands.ownNamedAll.filter((row) => categoriesOf(row).includes(category));
     listed = rows.map(({ name }) => name);
   }
   replyList(reply, listed);
@@ -55,7 +55,7 @@ function dryrun(client: Client, argv: Argv, reply: Reply): void {
   if (user === undefined) throw new CommandError(`ERR User '${quotedArg(argv, 2)}' not found`);
   const request = argv.slice(3);
   const command = commands.find(request);
-  if (command === undefined || commands.named(command.name) === undefined) {
+  if (command === undefined || commands.ownNamed(command.name) === undefined) {
     throw new CommandError(`ERR Command '${quotedArg(request, 0)}' not found`);
   }
   const { arity, name } = command;

@@ -183,7 +183,7 @@ function keysOfRequest(client: Client, argv: Argv): { request: Argv; keys: Retur
   const { commands } = client.server;
   const request = argv.slice(2);
   const row = commands.find(request);
-  if (row === undefined || commands.named(row.name) === undefined) throw INVALID_COMMAND;
+  if (row === undefined || commands.ownNamed(row.name) === undefined) throw INVALID_COMMAND;
   if (row.keys === undefined) throw NO_KEYS;
   if (row.arity > 0 ? request.length !== row.arity : request.length < -row.arity) throw WRONG_ARGUMENTS;
   try {

@@ -19,6 +19,8 @@ export class CommandTable {
   readonly all: readonly Command[];
   /** By name in lower and in upper case, which is how clients write them; other spellings take a slower way. */
   readonly #byName = new Map<string, Command>();
+  /** By the name that the row itself tells, in lower case, also of commands that `rename-command` has taken away. */
+  #byOwnName = new Map<string, Command>();
   /** Names as requests spelled them last and their rows, by `Argv.spelling`: a third of the time that a string and its look-up take. */
   readonly #spelled: ({ name: Uint8Array; command: Command } | undefined)[] = new Array(SPELLINGS).fill(undefined);
   /** Rows that requests find and nobody is told of. */
@@ -31,6 +33,7 @@ export class CommandTable {
     for (const row of this.all) {
       this.#byName.set(row.name, row);
       this.#byName.set(row.name.toUpperCase(), row);
+      this.#byOwnName.set(row.name, row);
     }
   }
 
@@ -62,13 +65,24 @@ export class CommandTable {
       table.#byName.delete(row.name.toUpperCase());
     }
     for (const [name, row] of names) table.#byName.set(name, row).set(name.toUpperCase(), row);
+    table.#byOwnName = this.#byOwnName;
     table.areBitsRenamed = BIT_RUN_NAMES.some((name) => table.named(name)?.name !== name);
     return table;
   }
 
-  /** The row with this name in any case; a subcommand's name is like `client|id`. */
+  /** The row that is called by this name, in any case; a subcommand's name is like `client|id`. */
   named(name: string): Command | undefined {
     return this.#byName.get(name) ?? this.#byName.get(name.toLowerCase());
+  }
+
+  /** The row whose own name this is, in any case, whatever `rename-command` has made of it: rules of ACL name commands so (Redis). */
+  ownNamed(name: string): Command | undefined {
+    return this.#byOwnName.get(name.toLowerCase());
+  }
+
+  /** All that `ownNamed` finds. */
+  get ownNamedAll(): Command[] {
+    return [...this.#byOwnName.values()];
   }
 
   /** The row of a request: its subcommand's, where the command has any and the request names one. */

@@ -112,12 +112,13 @@ function failed(name: string, reason: string): CommandError {
   return new CommandError(`ERR CONFIG SET failed (possibly related to argument '${name}') - ${reason}`);
 }
 
-/** CONFIG REWRITE */
+/** CONFIG REWRITE: users are written too where they have no file of their own (Redis). */
 function rewrite(client: Client, _argv: Argv, reply: Reply): void {
-  const { configFile, log, settings } = client.server;
+  const { configFile, log, settings, users } = client.server;
   if (configFile === undefined) throw NO_FILE;
   try {
-    rewriteConfigFile(configFile, settings);
+    const user = settings.aclfile === "" ? users.all : settings.user;
+    rewriteConfigFile(configFile, { ...settings, user });
   } catch (error) {
     log.warning(`CONFIG REWRITE of ${configFile} failed: ${reasonOf(error)}`);
     throw new CommandError(`ERR Rewriting config file: ${reasonOf(error).replace(/[\r\n]+/g, " ")}`);

@@ -24,7 +24,7 @@ export type Settings = ServerOptions;
 
 /** What is counted of each command that was asked for, and that clients are told of. */
 export function commandStats({ stats, commands }: ServerContext): [string, CommandStats][] {
-  return stats.byCommand.filter(([name]) => commands.named(name) !== undefined);
+  return stats.byCommand.filter(([name]) => commands.ownNamed(name) !== undefined);
 }
 
 export interface ServerContext {

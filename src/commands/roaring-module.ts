@@ -9,7 +9,7 @@ import { offsetArg } from "./args.js";
 import { bitmax, bitmin, idsArg, replyIds } from "./bit-set.js";
 import { getbit, setbit } from "./bitmap.js";
 import type { Client } from "./client.js";
-import { CHANGE_KEY, type Command, READ_KEY } from "./command.js";
+import { type Command, READ_KEY } from "./command.js";
 import { lookupEntry } from "./lookup.js";
 import { notify } from "./notifications.js";
 import { assign } from "./values.js";
@@ -139,7 +139,7 @@ export const ROARING_MODULE_COMMANDS: readonly Command[] = [
     name: "r.setbit",
     arity: 4,
     flags: ["write", "denyoom"],
-    keys: [CHANGE_KEY],
+    keys: [{ flags: ["RW", "access", "update"], first: 1, last: 0, step: 1 }],
     complexity: "O(log C) for C containers of 65,536 bits",
     summary: "Sets or clears one bit and gives its old value, as SETBIT.",
     handler: setbit,

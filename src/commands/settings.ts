@@ -3,7 +3,7 @@ import { CommandError } from "../errors.js";
 import type { OptionKey, ServerOptions } from "../options/table.js";
 import type { ServerContext } from "./context.js";
 
-/** Puts the new value into effect. Throws CommandError, with what CONFIG SET says, when it can't be. */
+/** Puts the new value into effect. Of these only `renewTls` may throw. */
 type Effect = (server: ServerContext) => void;
 
 const EFFECTS: { readonly [K in OptionKey]?: Effect } = {
@@ -71,7 +71,7 @@ function renewTls(server: ServerContext): void {
   }
 }
 
-/** An effect that failed, and what it was for. */
+/** The effect of a change failed, and what it was for. */
 export class SettingFailed extends Error {
   readonly key: OptionKey;
 
@@ -81,22 +81,24 @@ export class SettingFailed extends Error {
   }
 }
 
-/** Changes settings: all of them, or none and SettingFailed. Options that share an effect have it once. */
+/**
+ * Changes settings: all of them, or none and SettingFailed. Options that share an effect have it once. TLS alone can fail and comes
+ * first, so that there is no effect to be taken back: that of `requirepass` could not be, since the user may have had other passwords.
+ */
 export function changeSettings(server: ServerContext, changes: Partial<ServerOptions>): void {
+  const keys = Object.keys(changes) as OptionKey[];
   const before = { ...server.settings };
   Object.assign(server.settings, changes);
-  const done = new Set<Effect>();
-  for (const key of Object.keys(changes) as OptionKey[]) {
-    const effect = EFFECTS[key];
-    if (effect === undefined || done.has(effect)) continue;
+  const tlsKey = keys.find((key) => EFFECTS[key] === renewTls);
+  if (tlsKey !== undefined) {
     try {
-      effect(server);
-      done.add(effect);
+      renewTls(server);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       Object.assign(server.settings, before);
-      for (const each of done) each(server);
-      throw new SettingFailed(key, error);
+      throw new SettingFailed(tlsKey, error);
     }
   }
+  const others = new Set(keys.map((key) => EFFECTS[key]).filter((effect) => effect !== renewTls));
+  for (const effect of others) effect?.(server);
 }

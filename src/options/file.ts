@@ -127,7 +127,12 @@ export function rewriteConfigFile(path: string, options: ServerOptions): void {
   };
   let content = replaceLines(old, options, differing(effective(old), options));
   // What no line said yet, or an included file says otherwise after the line.
-  const missing = differing(effective(content), options);
+  const reread = effective(content);
+  const missing = differing(reread, options);
+  // These lines add up, and a user may not be there twice: the server would not start.
+  if (missing.includes("user") && reread.user.length > 0) {
+    throw new Error("an included file, which stays as it is, has users");
+  }
   if (missing.length > 0) {
     const lines = missing.flatMap((key) => linesFor(key, options));
     const isHeaded = content.split("\n").includes(GENERATED);
@@ -136,11 +141,12 @@ export function rewriteConfigFile(path: string, options: ServerOptions): void {
   replaceFile(realpathSync(path), Buffer.from(content, "latin1"));
 }
 
-/** The options that CONFIG knows and that are not the same in both. */
+/** The options that may be written and that are not the same in both. */
 function differing(one: ServerOptions, other: ServerOptions): OptionKey[] {
-  return ROWS.filter(
-    ([key, row]) => row.isStartOnly !== true && row.lines(one[key]).join("\n") !== row.lines(other[key]).join("\n"),
-  ).map(([key]) => key);
+  const written = ROWS.filter(([, row]) => row.isStartOnly !== true || row.isRewritten === true);
+  return written
+    .filter(([key, row]) => row.lines(one[key]).join("\n") !== row.lines(other[key]).join("\n"))
+    .map(([key]) => key);
 }
 
 function linesFor(key: OptionKey, options: ServerOptions): string[] {

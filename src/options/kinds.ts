@@ -75,16 +75,17 @@ export function integer(placeholder: string, min: number, max: number): Kind<num
   const parse = (word: string): number => {
     const isNumber = /^(?:0|-?[1-9][0-9]{0,18})$/.test(word) && BigInt(word) >= INT64_MIN && BigInt(word) <= INT64_MAX;
     if (!isNumber) throw new OptionError("argument couldn't be parsed into an integer");
-    return checkRange(Number(word), min, max, shownEnd);
+    return checkRange(Number(word), min, max, shownInteger);
   };
-  return single(placeholder, parse, String);
+  return single(placeholder, parse, shownInteger);
 }
 
 /** The end of a range that has none but that of 64 bits. As a number it is one more than the largest integer, which is said for it. */
 export const INT64_END = 2 ** 63;
 
-function shownEnd(end: number): string {
-  return end === INT64_END ? String(INT64_MAX) : String(end);
+/** All digits, which String has not from 2^53 on. There a number stands for its neighbours too, and is shown as the one that it is. */
+function shownInteger(value: number): string {
+  return value === INT64_END ? String(INT64_MAX) : String(BigInt(value));
 }
 
 /** What the option `port` is where there is no TCP. In ServerOptions 0 lets the system choose, as `--addr HOST:0` asks for. */
@@ -216,7 +217,7 @@ export interface UserRules {
 export const userRules: Kind<readonly UserRules[]> = list<readonly UserRules[]>(
   "<name> <rules>",
   ([name, ...rules], before) => {
-    if (name === undefined || name === "") throw new OptionError(WRONG_NUMBER);
+    if (name === undefined) throw new OptionError(WRONG_NUMBER);
     return [...before, { name, rules: rules.filter((rule) => rule !== "") }];
   },
   () => "",

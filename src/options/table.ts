@@ -46,6 +46,8 @@ export interface Option<T> extends Kind<T> {
   readonly isMutable?: true;
   /** CONFIG knows nothing of it: it says how to start, and nothing after that. */
   readonly isStartOnly?: true;
+  /** CONFIG REWRITE writes it although CONFIG knows nothing else of it: other commands change what it says. */
+  readonly isRewritten?: true;
 }
 
 /** Makes a row; `default` may be narrower than what the kind takes. */
@@ -156,6 +158,7 @@ export const OPTIONS = {
   user: option(userRules, {
     default: [],
     isStartOnly,
+    isRewritten: true,
     summary: "a user and its rules, where there is no aclfile; may be given several times",
   }),
   aclPubsubDefault: option(choice(PUBSUB_DEFAULTS), {

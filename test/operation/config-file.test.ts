@@ -93,7 +93,56 @@ describe("a server of a file", () => {
     const second = await place.start({ argv: ["s.conf"], port });
     expect(await ask(await second.connect(), "CONFIG", "GET", "*")).toEqual(all);
     expect(await ask(await second.connect(), "CONFIG", "REWRITE")).toBe("OK");
-    expect(readFileSync(place.path("s.conf"), "utf8")).toBe(lines);
+    // A user that a line defines has been reset, which ACL LIST shows (Redis).
+    expect(lines).toContain("\nuser default on nopass ~* &* +@all\n");
+    expect(readFileSync(place.path("s.conf"), "utf8")).toBe(
+      lines.replace("user default on nopass ", "user default on nopass sanitize-payload "),
+    );
+  });
+
+  test("is rewritten with the users as they are, and the next server of it has them", async () => {
+    const place = sandbox();
+    const port = await freePort();
+    writeFileSync(
+      place.path("s.conf"),
+      `port ${port}\nbind 127.0.0.1\nrequirepass pw\nuser alice on >old ~a:* +get\n# end\n`,
+    );
+    const first = await place.start({ argv: ["s.conf"], port });
+    const operator = await first.connect();
+    await ask(operator, "AUTH", "pw");
+    await ask(operator, "ACL", "SETUSER", "alice", "resetpass", ">new", "resetkeys", '~"q\\', "%R~r\xff", "+select|0");
+    await ask(operator, "ACL", "SETUSER", "bob", "on", "nopass", "&c*", "+@read", "-config");
+    await ask(operator, "ACL", "SETUSER", "default", "resetpass", ">other", "-flushall");
+    expect(await ask(operator, "CONFIG", "REWRITE")).toBe("OK");
+    const text = readFileSync(place.path("s.conf"), "latin1");
+    expect(text).toMatch(
+      /requirepass pw\nuser alice on "#[0-9a-f]{64}" .*\nuser bob on nopass .*\nuser default on "#.*\n# end\n/,
+    );
+    expect(text).not.toMatch(/old|new|other/);
+    const users = (await ask(operator, "ACL", "LIST")) as string[];
+    await first.stop();
+
+    const second = await place.start({ argv: ["s.conf"], port });
+    const client = await second.connect();
+    expect(await client.call("AUTH", "pw")).toMatch(/^-WRONGPASS/);
+    expect(await client.call("AUTH", "alice", "old")).toMatch(/^-WRONGPASS/);
+    expect(await ask(client, "AUTH", "alice", "new")).toBe("OK");
+    expect(await ask(client, "AUTH", "other")).toBe("OK");
+    expect(await ask(client, "ACL", "LIST")).toEqual(
+      users.map((user) => user.replace("user default on ", "user default on sanitize-payload ")),
+    );
+  });
+
+  test("leaves users to their own file", async () => {
+    const place = sandbox();
+    const port = await freePort();
+    writeFileSync(place.path("users.acl"), "user bob on >pw\n");
+    writeFileSync(place.path("s.conf"), `port ${port}\nbind 127.0.0.1\naclfile users.acl\n`);
+    const server = await place.start({ argv: ["s.conf"], port });
+    const client = await server.connect();
+    await ask(client, "ACL", "SETUSER", "eve", "on");
+    expect(await ask(client, "CONFIG", "REWRITE")).toBe("OK");
+    expect(readFileSync(place.path("s.conf"), "utf8")).not.toContain("user ");
   });
 
   test("puts its files where `dir` says, and is rewritten where it was", async () => {

@@ -315,6 +315,42 @@ describe("rename-command", () => {
     await client.closed;
   });
 
+  test("leaves rules of ACL, and what tells of commands, with the names that they have in Redis", async () => {
+    const renamings = ["FLUSHALL ", "BITADD ", "CONFIG cfg", "GET fetch", "SET get"];
+    const args = renamings.flatMap((each) => ["--rename-command", ...each.split(" ")]);
+    const server = await sandbox().start({ args });
+    const operator = await server.connect();
+    const say = async (line: string) => await operator.call(...line.split(" "));
+    expect(await say("ACL SETUSER all on nopass ~* +@all -config")).toBe("+OK\r\n");
+    expect(await say("ACL SETUSER some on nopass ~* +get +flushall -bitadd +config|get")).toBe("+OK\r\n");
+    expect(await say("ACL SETUSER some -cfg")).toMatch(/'-cfg': Unknown command or category name in ACL/);
+
+    const client = await server.connect();
+    const denied = (name: string) => `-NOPERM this user has no permissions to run the '${name}' command\r\n`;
+    await client.call("AUTH", "all", "x");
+    expect(await client.call("cfg", "get", "port")).toBe(denied("config|get"));
+    expect(await client.call("get", "k", "v")).toBe("+OK\r\n");
+    await client.call("AUTH", "some", "x");
+    expect(await client.call("fetch", "k")).toBe("$1\r\nv\r\n");
+    expect(await client.call("get", "k", "v")).toBe(denied("set"));
+    expect(await ask(client, "cfg", "get", "timeout")).toEqual(["timeout", "0"]);
+    expect(await client.call("cfg", "set", "timeout", "0")).toBe(denied("config|set"));
+
+    // What is asked about is named as it is called.
+    expect(await ask(operator, "ACL", "DRYRUN", "some", "fetch", "k")).toBe("OK");
+    expect(await ask(operator, "ACL", "DRYRUN", "some", "get", "k", "v")).toContain("run the 'set' command");
+    expect(await say("ACL DRYRUN some get k")).toBe("-ERR wrong number of arguments for 'set' command\r\n");
+    expect(await say("ACL DRYRUN some flushall")).toBe("-ERR Command 'flushall' not found\r\n");
+    expect(await say("ACL DRYRUN some config get x")).toBe("-ERR Command 'config' not found\r\n");
+    expect(await ask(operator, "COMMAND", "GETKEYS", "fetch", "k")).toEqual(["k"]);
+
+    const dangerous = await ask(operator, "ACL", "CAT", "dangerous");
+    expect(dangerous).toEqual(expect.arrayContaining(["config|get", "flushall"]));
+    expect(dangerous).not.toContain("cfg");
+    expect(await ask(operator, "INFO", "commandstats")).toMatch(/cmdstat_get:calls=1,/);
+    expect(await ask(operator, "cfg", "GET", "timeout")).toEqual(["timeout", "0"]);
+  });
+
   test.each([
     [["nosuch", "x"], /rename-command nosuch: No such command in rename-command/],
     [["get", "set"], /rename-command get set: Target command name already exists/],

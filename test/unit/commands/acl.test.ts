@@ -68,6 +68,18 @@ describe("commands that only this server has", () => {
     expect(bob.say("BITOPCARD AND r1 w1")).toBe(NO_KEY);
   });
 
+  test.each(["BITADD k 1", "BITREM k 1", "BITADDRANGE k 1 2", "BITREMRANGE k 1 2", "R.SETBIT k 1 1"])(
+    "%s reads and writes its key, for its reply tells of the bits",
+    (request) => {
+      const { operator, bob } = withBob("+@bitmap +@write %R~k");
+      expect(bob.say(request)).toBe(NO_KEY);
+      operator.say("ACL SETUSER bob resetkeys %W~k");
+      expect(bob.say(request)).toBe(NO_KEY);
+      operator.say("ACL SETUSER bob %R~k");
+      expect(bob.say(request)).toMatch(/^:\d\r\n$/);
+    },
+  );
+
   test("one whose keys can't be told is for the handler to refuse", () => {
     const { bob } = withBob("+cohort ~r*");
     expect(bob.say("COHORT ROWS 5 x COLUMNS 1 r")).toBe("-ERR Number of keys can't be greater than number of args\r\n");
@@ -131,6 +143,18 @@ describe("rules of commands are shown as they were given", () => {
     expect((replyValue(operator.say("ACL GETUSER u")) as Value[])[5]).toBe(shown);
   });
 });
+
+test.each(["a\nuser evil on nopass ~* +@all", "a b", "a\rb", "\0"])(
+  "a first argument that a file can't hold as one word is refused: %j",
+  (argument) => {
+    const operator = new TestServer().connect();
+    const rule = `+select|${argument}`;
+    expect(operator.run("ACL", "SETUSER", "u", rule)).toMatch(
+      /^-ERR Error in ACL SETUSER modifier '\+select\|[^\r\n]*': Syntax error\r\n$/,
+    );
+    expect(operator.say("ACL USERS")).toBe("*1\r\n$7\r\ndefault\r\n");
+  },
+);
 
 describe("ACL LOG", () => {
   test("counts what comes again within a minute, and keeps no more of a name than it should", () => {
