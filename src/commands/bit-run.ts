@@ -9,6 +9,7 @@ import type { Bit } from "../keyspace/value.js";
 import { BitRequests, READ_BIT } from "../resp/bit-requests.js";
 import type { Reply } from "../resp/reply.js";
 import type { RequestParser } from "../resp/request-parser.js";
+import { replyFailure } from "./call.js";
 import type { Client } from "./client.js";
 
 const requests = new BitRequests();
@@ -58,18 +59,27 @@ function endTransaction(client: Client, ns: number): void {
 }
 
 /** Runs the first `length` requests and returns how many of them are GETBIT. */
-function run({ database, server: { keyspace } }: Client, length: number, reply: Reply): number {
+function run(client: Client, length: number, reply: Reply): number {
   let reads = 0;
   for (let i = 0; i < length; i++) {
-    const number = found[i] as number;
-    const offset = requests.offsets[i] as number;
-    const bit = requests.bits[i] as number;
-    if (bit === READ_BIT) {
-      reads++;
-      reply.digit(keyspace.getBitAt(database, number, offset));
-    } else reply.digit(keyspace.setBitAt(database, number, offset, bit as Bit));
+    const isRead = requests.bits[i] === READ_BIT;
+    if (isRead) reads++;
+    try {
+      reply.digit(runOne(client, i));
+    } catch (error) {
+      // No memory, or a fault of ours: the others are none the worse for it.
+      replyFailure(client, reply, isRead ? "getbit" : "setbit", error);
+    }
   }
   return reads;
+}
+
+function runOne({ database, server: { keyspace } }: Client, i: number): Bit {
+  const number = found[i] as number;
+  const offset = requests.offsets[i] as number;
+  const bit = requests.bits[i] as number;
+  if (bit === READ_BIT) return keyspace.getBitAt(database, number, offset);
+  return keyspace.setBitAt(database, number, offset, bit as Bit);
 }
 
 /** Whether nothing that `execute` looks at concerns the client: its commands are run, answered and not looked at. */

@@ -27,15 +27,7 @@ export function call(command: Command, client: Client, argv: Argv, reply: Reply)
   } catch (error) {
     hasFailed = true;
     reply.rewind(mark);
-    if (error instanceof CommandError) {
-      replyError(client, reply, error.message);
-    } else if (error instanceof DamagedError) {
-      log.warning(`command ${command.name} failed: ${error.message}`);
-      replyError(client, reply, DAMAGED);
-    } else {
-      log.warning(`command ${command.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
-      replyError(client, reply, INTERNAL_ERROR);
-    }
+    replyFailure(client, reply, command.name, error);
   }
   if (monitors.isOn) monitors.show(client, command, argv);
   // As in Redis after it has run, so that INFO does not count itself.
@@ -44,6 +36,20 @@ export function call(command: Command, client: Client, argv: Argv, reply: Reply)
   if (hasFailed) counted.failed++;
   const since = begun === 0 ? keyspace.workSince : begun;
   if (since !== 0) timing.ran(client, command, argv, counted, since);
+}
+
+/** Writes as an error reply what a handler has thrown; the log has what is not the client's fault. */
+export function replyFailure(client: Client, reply: Reply, name: string, error: unknown): void {
+  const { log } = client.server;
+  if (error instanceof CommandError) {
+    replyError(client, reply, error.message);
+  } else if (error instanceof DamagedError) {
+    log.warning(`command ${name} failed: ${error.message}`);
+    replyError(client, reply, DAMAGED);
+  } else {
+    log.warning(`command ${name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+    replyError(client, reply, INTERNAL_ERROR);
+  }
 }
 
 /** Writes an error reply and counts it. */

@@ -1,6 +1,7 @@
 /** Runs of GETBIT and SETBIT: whatever program they stand in, replies, figures and what goes to the disk are those of one by one. */
 import { describe, expect, test } from "vitest";
 import { runBits } from "../../../src/commands/bit-run.js";
+import { INTERNAL_ERROR } from "../../../src/commands/call.js";
 import type { Client } from "../../../src/commands/client.js";
 import { execute } from "../../../src/commands/execute.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
@@ -143,6 +144,20 @@ test("a value that has to be made or copied before a bit of it can be had is not
   expect(side.runs).toBe(runs);
   expect(side.pipe(encodeRequest(["GETBIT", "x", "1"]))).toBe(":1\r\n");
   expect(side.runs).toBe(runs + 1);
+});
+
+test("a request that fails has an error of its own, and the others their replies", () => {
+  const side = new Side(true);
+  const bits = ["0", "1", "2"].map((offset) => encodeRequest(["SETBIT", "k", offset, "1"]));
+  side.pipe(Buffer.concat(bits));
+  const { keyspace } = side.server;
+  const { setBitAt } = keyspace;
+  keyspace.setBitAt = (database, number, offset, bit) => {
+    if (offset === 1) throw new RangeError("Array buffer allocation failed");
+    return setBitAt.call(keyspace, database, number, offset, bit);
+  };
+  expect(side.pipe(Buffer.concat(bits))).toBe(`:1\r\n-${INTERNAL_ERROR}\r\n:1\r\n`);
+  expect(side.server.logged.join("")).toContain("command setbit failed: RangeError: Array buffer allocation failed");
 });
 
 describe("a client that is not plain", () => {
