@@ -21,8 +21,10 @@ test("SLOWLOG and LATENCY are set by options", async () => {
     expect(await ask(client, "CONFIG", "GET", name)).toEqual([name, value]);
   await ask(client, "DEBUG", "SLEEP", "0.02");
   expect(await ask(client, "SLOWLOG", "LEN")).toBe(3);
-  const [[event]] = (await ask(client, "LATENCY", "LATEST")) as [[string]];
-  expect(event).toBe("command");
+  // On a busy machine another event may have taken long too.
+  const events = (await ask(client, "LATENCY", "LATEST")) as [string, number, number, number][];
+  const [, , , longestMs] = events.find(([event]) => event === "command") ?? [];
+  expect(longestMs).toBeGreaterThanOrEqual(20);
   expect(await ask(client, "LATENCY", "HISTOGRAM")).toEqual([]);
   client.close();
 });
