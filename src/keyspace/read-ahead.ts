@@ -4,6 +4,8 @@
  * does nothing else: with more in it the processor sees only one or two places at a time.
  */
 
+const NO_PAGE = new Uint32Array(0);
+
 export class ReadAhead {
   readonly #pages: Uint32Array[] = [];
   readonly #places: number[] = [];
@@ -23,6 +25,8 @@ export class ReadAhead {
     const places = this.#places;
     let sum = 0;
     for (let i = 0; i < this.#count; i++) sum ^= (pages[i] as Uint32Array)[places[i] as number] as number;
+    // A page that is dropped meanwhile must not be kept from being freed.
+    pages.fill(NO_PAGE, 0, this.#count);
     this.#count = 0;
     this.sum = sum;
   }
