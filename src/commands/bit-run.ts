@@ -68,7 +68,9 @@ function run(client: Client, length: number, reply: Reply): number {
       reply.digit(runOne(client, i));
     } catch (error) {
       // No memory, or a fault of ours: the others are none the worse for it.
-      replyFailure(client, reply, isRead ? "getbit" : "setbit", error);
+      const name = isRead ? "getbit" : "setbit";
+      client.server.stats.of(name).failed++;
+      replyFailure(client, reply, name, error);
     }
   }
   return reads;

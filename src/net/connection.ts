@@ -256,8 +256,8 @@ export class Connection implements Peer, Sender {
         this.#reply.protocol = this.#client.protocol;
         write(this.#reply);
         this.#takeReplies();
-      } else {
-        if (!this.#client.closing) this.#runChunk(pending.again);
+      } else if (!this.#client.closing) {
+        this.#runChunk(pending.again);
       }
       this.advance();
     };

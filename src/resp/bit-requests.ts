@@ -15,14 +15,12 @@ const LF = 0x0a;
 const STAR = 0x2a;
 const DOLLAR = 0x24;
 const TO_LOWER = 0x20;
-const [G, S, E, T, B, I] = [..."gsetbi"].map((letter) => letter.charCodeAt(0)) as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const LOWER_B = 0x62;
+const LOWER_E = 0x65;
+const LOWER_G = 0x67;
+const LOWER_I = 0x69;
+const LOWER_S = 0x73;
+const LOWER_T = 0x74;
 
 /** Bytes of `*3\r\n$6\r\nGETBIT\r\n`, and of the shortest key behind it with the shortest offset. */
 const NAME_BYTES = 16;
@@ -80,7 +78,7 @@ export class BitRequests {
   /** Returns where the request ends, or -1. */
   #readOne(buffer: Uint8Array, at: number, end: number): number {
     if (at + REQUEST_BYTES_MIN > end || buffer[at] !== STAR || !isBitCommand(buffer, at)) return -1;
-    const isSet = ((buffer[at + 8] as number) | TO_LOWER) === S;
+    const isSet = ((buffer[at + 8] as number) | TO_LOWER) === LOWER_S;
     if ((buffer[at + 1] as number) - ZERO !== (isSet ? 4 : 3)) return -1;
     let length = (buffer[at + NAME_BYTES + 1] as number) - ZERO;
     let keyStart = at + NAME_BYTES + 4;
@@ -154,12 +152,12 @@ function isBitCommand(buffer: Uint8Array, at: number): boolean {
     buffer[at + 4] === DOLLAR &&
     buffer[at + 5] === ZERO + 6 &&
     buffer[at + 6] === CR &&
-    (first === G || first === S) &&
-    ((buffer[at + 9] as number) | TO_LOWER) === E &&
-    ((buffer[at + 10] as number) | TO_LOWER) === T &&
-    ((buffer[at + 11] as number) | TO_LOWER) === B &&
-    ((buffer[at + 12] as number) | TO_LOWER) === I &&
-    ((buffer[at + 13] as number) | TO_LOWER) === T &&
+    (first === LOWER_G || first === LOWER_S) &&
+    ((buffer[at + 9] as number) | TO_LOWER) === LOWER_E &&
+    ((buffer[at + 10] as number) | TO_LOWER) === LOWER_T &&
+    ((buffer[at + 11] as number) | TO_LOWER) === LOWER_B &&
+    ((buffer[at + 12] as number) | TO_LOWER) === LOWER_I &&
+    ((buffer[at + 13] as number) | TO_LOWER) === LOWER_T &&
     buffer[at + NAME_BYTES] === DOLLAR
   );
 }

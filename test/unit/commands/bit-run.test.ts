@@ -157,6 +157,7 @@ test("a request that fails has an error of its own, and the others their replies
     return setBitAt.call(keyspace, database, number, offset, bit);
   };
   expect(side.pipe(Buffer.concat(bits))).toBe(`:1\r\n-${INTERNAL_ERROR}\r\n:1\r\n`);
+  expect(side.server.stats.of("setbit").failed).toBe(1);
   expect(side.server.logged.join("")).toContain("command setbit failed: RangeError: Array buffer allocation failed");
 });
 
