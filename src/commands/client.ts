@@ -4,10 +4,10 @@ import type { Watcher } from "../keyspace/watches.js";
 import type { OutputClass } from "../options/kinds.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply } from "../resp/reply.js";
-import type { User } from "./acl-user.js";
+import type { User } from "./acl/user.js";
+import type { Subscriptions } from "./channels/pubsub.js";
 import type { Command } from "./command.js";
 import type { ServerContext } from "./context.js";
-import type { Subscriptions } from "./pubsub.js";
 
 /** What a command can see and do of the connection behind a client. */
 export interface Peer {

@@ -6,18 +6,18 @@ import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
 import type { ServerOptions } from "../options/table.js";
 import type { RequestLimits } from "../resp/request-parser.js";
-import type { AclLog } from "./acl-log.js";
-import type { Users } from "./acl-users.js";
+import type { AclLog } from "./acl/log.js";
+import type { LoginLimit } from "./acl/login-limit.js";
+import type { Users } from "./acl/users.js";
+import type { Notifications } from "./channels/notifications.js";
+import type { PubSub } from "./channels/pubsub.js";
 import type { Client } from "./client.js";
 import type { CommandTable } from "./command-table.js";
-import type { LoginLimit } from "./login-limit.js";
-import type { MemoryMarks } from "./memory.js";
-import type { Monitors } from "./monitor.js";
-import type { Notifications } from "./notifications.js";
-import type { Pause } from "./pause.js";
-import type { PubSub } from "./pubsub.js";
-import type { CommandStats, Stats } from "./stats.js";
-import type { Timing } from "./timing.js";
+import type { Pause } from "./connections/pause.js";
+import type { MemoryMarks } from "./monitoring/memory.js";
+import type { Monitors } from "./monitoring/monitor.js";
+import type { CommandStats, Stats } from "./monitoring/stats.js";
+import type { Timing } from "./monitoring/timing.js";
 
 /** All options as they are now: CONFIG SET changes those of them that may change while the server runs. */
 export type Settings = ServerOptions;

@@ -4,12 +4,12 @@
  */
 import type { Argv } from "../resp/argv.js";
 import type { Mark, Reply } from "../resp/reply.js";
-import { refuseByAcl } from "./acl-check.js";
+import { refuseByAcl } from "./acl/check.js";
 import { quotedArg } from "./args.js";
 import { call, replyError } from "./call.js";
 import type { Client } from "./client.js";
 import type { Command } from "./command.js";
-import { isScripting, NO_SCRIPTING } from "./scripting.js";
+import { isScripting, NO_SCRIPTING } from "./server/scripting.js";
 
 /** Bytes of a request that an unknown-command error repeats (Redis' figure). */
 const QUOTED_BYTES_MAX = 128;

@@ -3,8 +3,8 @@ import type { Bitmap } from "../keyspace/bitmap.js";
 import type { Entry } from "../keyspace/entry.js";
 import { type KeyBytes, keyString } from "../keyspace/key-bytes.js";
 import type { Bit, Value } from "../keyspace/value.js";
+import { notify } from "./channels/notifications.js";
 import type { Client } from "./client.js";
-import { notify } from "./notifications.js";
 
 /**
  * The value of a key that is read, good until the next change; undefined when there is none. Counts a hit or a miss, as Redis'

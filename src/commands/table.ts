@@ -2,38 +2,38 @@
  * The command table: the only list of commands. Dispatch, COMMAND, INFO and the documentation read it.
  * A new command is a row in its family's file; a new family is a line here.
  */
-import { ACL_COMMANDS } from "./acl.js";
-import { BIT_SET_COMMANDS } from "./bit-set.js";
-import { BITFIELD_COMMANDS } from "./bitfield.js";
-import { BITMAP_COMMANDS } from "./bitmap.js";
-import { CLIENT_COMMANDS } from "./client-commands.js";
-import { CLUSTER_COMMANDS } from "./cluster.js";
-import { COHORT_COMMANDS } from "./cohort.js";
-import { COMMAND_COMMANDS } from "./command-commands.js";
+import { ACL_COMMANDS } from "./acl/acl.js";
+import { BIT_SET_COMMANDS } from "./bitmaps/bit-set.js";
+import { BITFIELD_COMMANDS } from "./bitmaps/bitfield.js";
+import { BITMAP_COMMANDS } from "./bitmaps/bitmap.js";
+import { COHORT_COMMANDS } from "./bitmaps/cohort.js";
+import { ROARING_MODULE_COMMANDS } from "./bitmaps/roaring-module.js";
+import { PUBSUB_COMMANDS } from "./channels/pubsub-commands.js";
 import { CommandTable } from "./command-table.js";
-import { CONFIG_COMMANDS } from "./config-commands.js";
-import { CONNECTION_COMMANDS, HTTP_WORDS } from "./connection.js";
-import { COUNTER_COMMANDS } from "./counter.js";
-import { DATABASE_COMMANDS } from "./database.js";
-import { DEBUG_COMMANDS } from "./debug.js";
-import { DUMP_COMMANDS } from "./dump.js";
-import { EXPIRE_COMMANDS } from "./expire.js";
-import { INFO_COMMANDS } from "./info.js";
-import { KEY_COMMANDS } from "./keys.js";
-import { LATENCY_COMMANDS } from "./latency.js";
-import { MEMORY_COMMANDS } from "./memory.js";
-import { MODULE_COMMANDS } from "./module-commands.js";
-import { MONITOR_COMMANDS } from "./monitor.js";
-import { OBJECT_COMMANDS } from "./object.js";
-import { PUBSUB_COMMANDS } from "./pubsub-commands.js";
-import { REPLICATION_COMMANDS } from "./replication.js";
-import { ROARING_MODULE_COMMANDS } from "./roaring-module.js";
-import { SERVER_COMMANDS } from "./server-commands.js";
-import { SLOWLOG_COMMANDS } from "./slowlog.js";
-import { STRING_COMMANDS } from "./string.js";
-import { SUBSTRING_COMMANDS } from "./substring.js";
-import { TRANSACTION_COMMANDS } from "./transaction.js";
-import { WAIT_COMMANDS } from "./wait.js";
+import { CLIENT_COMMANDS } from "./connections/client-commands.js";
+import { CONNECTION_COMMANDS, HTTP_WORDS } from "./connections/connection.js";
+import { TRANSACTION_COMMANDS } from "./connections/transaction.js";
+import { DUMP_COMMANDS } from "./keys/dump.js";
+import { EXPIRE_COMMANDS } from "./keys/expire.js";
+import { KEY_COMMANDS } from "./keys/keys.js";
+import { OBJECT_COMMANDS } from "./keys/object.js";
+import { INFO_COMMANDS } from "./monitoring/info.js";
+import { LATENCY_COMMANDS } from "./monitoring/latency.js";
+import { MEMORY_COMMANDS } from "./monitoring/memory.js";
+import { MONITOR_COMMANDS } from "./monitoring/monitor.js";
+import { SLOWLOG_COMMANDS } from "./monitoring/slowlog.js";
+import { CLUSTER_COMMANDS } from "./server/cluster.js";
+import { COMMAND_COMMANDS } from "./server/command-commands.js";
+import { CONFIG_COMMANDS } from "./server/config-commands.js";
+import { DATABASE_COMMANDS } from "./server/database.js";
+import { DEBUG_COMMANDS } from "./server/debug.js";
+import { MODULE_COMMANDS } from "./server/module-commands.js";
+import { REPLICATION_COMMANDS } from "./server/replication.js";
+import { SERVER_COMMANDS } from "./server/server-commands.js";
+import { WAIT_COMMANDS } from "./server/wait.js";
+import { COUNTER_COMMANDS } from "./strings/counter.js";
+import { STRING_COMMANDS } from "./strings/string.js";
+import { SUBSTRING_COMMANDS } from "./strings/substring.js";
 
 export const COMMAND_TABLE = new CommandTable(
   [

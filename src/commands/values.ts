@@ -4,8 +4,8 @@ import type { Bitmap } from "../keyspace/bitmap.js";
 import type { Entry } from "../keyspace/entry.js";
 import type { Value } from "../keyspace/value.js";
 import type { Reply } from "../resp/reply.js";
+import { notify } from "./channels/notifications.js";
 import type { Client } from "./client.js";
-import { notify } from "./notifications.js";
 
 /** Writes bytes `start`..`start + length - 1` of a value as a bulk: at once if they are few, else in slices. */
 export function replyBytes(reply: Reply, value: Value, start: number, length: number): void {

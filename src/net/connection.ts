@@ -5,7 +5,7 @@
  * is read beyond READ_AHEAD_BYTES. Messages, which it did not ask for, wait in a PushQueue for it to read, up to a bound.
  */
 import type { Socket } from "node:net";
-import { runBits } from "../commands/bit-run.js";
+import { runBits } from "../commands/bitmaps/bit-run.js";
 import { replyError } from "../commands/call.js";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";

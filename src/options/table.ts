@@ -1,7 +1,7 @@
 /**
  * Every option there is, once: the command line, configuration files, CONFIG GET, SET and REWRITE, and docs/configuration.md read this
  * table. A new option is a row. What it does is elsewhere: `server.settings` holds its value, and where a change takes more than
- * that, commands/settings.ts says what.
+ * that, commands/server/settings.ts says what.
  */
 import { basename, dirname, resolve } from "node:path";
 import {

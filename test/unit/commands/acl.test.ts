@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { denialOf } from "../../../src/commands/acl-check.js";
+import { denialOf } from "../../../src/commands/acl/check.js";
 import { type Command, LOOK_AT_KEYS } from "../../../src/commands/command.js";
 import { ACL_LOG_TEXT_BYTES_MAX } from "../../../src/config.js";
 import { Argv } from "../../../src/resp/argv.js";

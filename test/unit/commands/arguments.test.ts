@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { clampRange, databaseArg, integerArg, offsetArg } from "../../../src/commands/args.js";
-import { deadlineArg } from "../../../src/commands/deadline.js";
+import { deadlineArg } from "../../../src/commands/keys/deadline.js";
 import { CommandError } from "../../../src/errors.js";
 import { Argv } from "../../../src/resp/argv.js";
 import { START_MS, TestServer } from "./harness.js";

@@ -1,6 +1,6 @@
 /** Runs of GETBIT and SETBIT: whatever program they stand in, replies, figures and what goes to the disk are those of one by one. */
 import { describe, expect, test } from "vitest";
-import { runBits } from "../../../src/commands/bit-run.js";
+import { runBits } from "../../../src/commands/bitmaps/bit-run.js";
 import { INTERNAL_ERROR } from "../../../src/commands/call.js";
 import type { Client } from "../../../src/commands/client.js";
 import { execute } from "../../../src/commands/execute.js";

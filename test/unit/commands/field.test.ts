@@ -8,7 +8,7 @@ import {
   type FieldType,
   fieldType,
   incrementField,
-} from "../../../src/commands/field.js";
+} from "../../../src/commands/bitmaps/field.js";
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;

@@ -1,18 +1,18 @@
 /** A server without sockets and disk, on which commands run one by one: what execute() does, without the net around it. */
 import { ManualClock } from "../../../src/clock.js";
-import { AclLog } from "../../../src/commands/acl-log.js";
-import { Users } from "../../../src/commands/acl-users.js";
+import { AclLog } from "../../../src/commands/acl/log.js";
+import { LoginLimit } from "../../../src/commands/acl/login-limit.js";
+import { Users } from "../../../src/commands/acl/users.js";
+import { Notifications } from "../../../src/commands/channels/notifications.js";
+import { PubSub } from "../../../src/commands/channels/pubsub.js";
 import { Client, type Peer, type Pending } from "../../../src/commands/client.js";
+import { Pause } from "../../../src/commands/connections/pause.js";
 import type { ServerContext, Settings } from "../../../src/commands/context.js";
 import { execute } from "../../../src/commands/execute.js";
-import { LoginLimit } from "../../../src/commands/login-limit.js";
-import { Monitors } from "../../../src/commands/monitor.js";
-import { Notifications } from "../../../src/commands/notifications.js";
-import { Pause } from "../../../src/commands/pause.js";
-import { PubSub } from "../../../src/commands/pubsub.js";
-import { Stats } from "../../../src/commands/stats.js";
+import { Monitors } from "../../../src/commands/monitoring/monitor.js";
+import { Stats } from "../../../src/commands/monitoring/stats.js";
+import { Timing } from "../../../src/commands/monitoring/timing.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
-import { Timing } from "../../../src/commands/timing.js";
 import type { AppendFsync, DebugUsers } from "../../../src/config.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { LatencyHistogram } from "../../../src/commands/latency-histogram.js";
+import { LatencyHistogram } from "../../../src/commands/monitoring/latency-histogram.js";
 import { diceOf } from "../../support/random.js";
 
 const histogramOf = (values: readonly number[]) => {

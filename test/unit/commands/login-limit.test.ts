@@ -1,6 +1,6 @@
 /** Failed logins: how many an address has, what they keep out, and when they are forgotten. */
 import { describe, expect, test } from "vitest";
-import { networkOf } from "../../../src/commands/login-limit.js";
+import { networkOf } from "../../../src/commands/acl/login-limit.js";
 import { LOGIN_ADDRESSES_MAX, LOGIN_FAILURE_MS } from "../../../src/config.js";
 import { type TestClient, TestServer } from "./harness.js";
 

@@ -6,7 +6,7 @@ import {
   formatLongDouble,
   type LongDouble,
   parseLongDouble,
-} from "../../../src/commands/long-double.js";
+} from "../../../src/commands/strings/long-double.js";
 
 const parsed = (text: string): LongDouble => parseLongDouble(text) as LongDouble;
 const formatted = (text: string): string => formatLongDouble(parsed(text));
