@@ -92,7 +92,6 @@ export class Keyspace {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log = new ChangeLog();
-  #committedBatch = 0;
   #nextId: number;
   #nextSlot: number;
   #expired = FIRST_EXPIRED;
@@ -852,7 +851,8 @@ export class Keyspace {
   /** Whether a row of the file is a key of this moment. Keys that are not in the file yet are in `created`. */
   #isListed({ entries }: Contents, known: number, deadline: number): boolean {
     if (known === NO_ENTRY) return this.now <= deadline;
-    if ((entries.flags(known) & FLAG.DEAD) !== 0 || entries.createdIn(known) > this.#committedBatch) return false;
+    if ((entries.flags(known) & FLAG.DEAD) !== 0 || entries.createdIn(known) > this.residency.committedBatch)
+      return false;
     return this.now <= deadline;
   }
 
@@ -893,7 +893,7 @@ export class Keyspace {
 
   /** Batches up to this one are in the file. */
   get committedBatch(): number {
-    return this.#committedBatch;
+    return this.residency.committedBatch;
   }
 
   /** Takes what has changed since the last call, whole. */
@@ -920,7 +920,7 @@ export class Keyspace {
 
   /** The storage has committed a batch, and may give its memory back. */
   committed(batch: Batch, memory?: Uint32Array): void {
-    this.#committedBatch = batch.number;
+    this.residency.committedBatch = batch.number;
     if (memory !== undefined) this.#log.reuse(memory);
     for (const { contents } of this.databases) contents.created.committed(batch.number);
   }

@@ -1,6 +1,7 @@
 /**
  * Who stays in memory. A key that nobody used for IDLE_MS leaves; when memory is above its bound the coldest of a sample leave;
  * and never one with a change that the storage does not give back yet. Nothing is lost by leaving: the next look-up reads it.
+ * A tombstone leaves as soon as the storage knows of the deletion.
  */
 import type { Random } from "../clock.js";
 import {
@@ -48,6 +49,8 @@ export class Residency {
   #bound = 0;
   readonly #random: Random;
   readonly #mayBeUnsettled: () => boolean;
+  /** Batches up to this one are committed: the storage knows no more of the keys that they deleted. */
+  committedBatch = 0;
   /** Batches up to this one are settled: the entries that they changed may leave. */
   settledBatch = 0;
   /** Entries and values that came since memory was last looked at. */
@@ -79,7 +82,7 @@ export class Residency {
 
   // --- figures
 
-  /** Keys in memory, tombstones not counted out: they leave when their deletion is settled. */
+  /** Keys in memory, tombstones not counted out: they leave soon after their deletion is committed. */
   get keys(): number {
     return this.#sum(({ entries }) => entries.size);
   }
@@ -222,15 +225,16 @@ export class Residency {
     const { entries } = contents;
     if (!entries.isUsed(number)) return;
     const idleMs = this.idleMs(contents, number);
-    if (this.#isClean(contents, number) && (idleMs > IDLE_MS || (entries.flags(number) & FLAG.DEAD) !== 0)) {
+    if (this.#isClean(contents, number) && (idleMs > IDLE_MS || isDead(contents, number))) {
       forget(contents, number);
     } else if (idleMs > DEMOTE_MS && entries.valueKind(number) === VALUE.NATIVE) {
       demote(contents, number);
     }
   }
 
-  #isClean({ entries }: Contents, number: number): boolean {
-    return entries.batch(number) <= this.settledBatch;
+  /** Whether the storage gives all that an entry says. A deletion is written where it belongs at once, bits are not. */
+  #isClean(contents: Contents, number: number): boolean {
+    return contents.entries.batch(number) <= (isDead(contents, number) ? this.committedBatch : this.settledBatch);
   }
 
   // --- the bound
@@ -288,6 +292,10 @@ export class Residency {
     }
     return (this.#databases[0] as Database).contents;
   }
+}
+
+function isDead({ entries }: Contents, number: number): boolean {
+  return (entries.flags(number) & FLAG.DEAD) !== 0;
 }
 
 function forget({ entries }: Contents, number: number): void {

@@ -13,8 +13,11 @@ import type { Connection } from "./schema.js";
  * itself, which leaves no holes in the heap. What is not written to takes no memory.
  */
 const PAGE_WORDS = OWN_MEMORY_BYTES / Uint32Array.BYTES_PER_ELEMENT;
-/** Room for parts at first, where no more is known to come. A power of two. */
+/** Room for parts at first, where no more is known to come, and for rows. Powers of two. */
 const PARTS_MIN = 64;
+const ROWS_MIN = 64;
+/** No more than this part of the table of rows is full. */
+const FULL_MAX = 0.5;
 /** Knuth's multiplicative hash: 2^32 by the golden ratio. */
 const HASH_FACTOR = 0x9e3779b1;
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
@@ -22,17 +25,18 @@ const NO_PART = 2 ** 32 - 1;
 
 export class Pending {
   readonly #pages: Uint32Array[] = [];
+  /** Words of all pages before each. */
+  readonly #firstWords: number[] = [];
   /** Words in use of the last page. */
   #used = 0;
-  /** Each part's page and first word, and the part before it of the same row, in the order of the log. */
+  /** Each part's first word, as a word of all pages, and the part before it of the same row, in the order of the log. */
   #places: Uint32Array;
   #earlier: Uint32Array;
   #parts = 0;
-  /**
-   * A hash table by id: one more than the number of the row's newest part, 0 for none. At most half of it is full. A Map would take
-   * some 40 bytes a row more.
-   */
-  #newest: Uint32Array;
+  /** A hash table by id: one more than the number of the row's newest part, 0 for none. A Map would take some 40 bytes a row more. */
+  #newest = new Uint32Array(ROWS_MIN);
+  /** Rows in that table, of which some may have no bits any more. */
+  #known = 0;
   /** Number of rows that have bits in it. */
   rows = 0;
   /** Bytes of the log's rows. */
@@ -43,9 +47,8 @@ export class Pending {
   /** With room for a log of so many bytes: growing to it would leave as much behind. Room that is not used takes no memory. */
   constructor(logBytes = 0) {
     const parts = Math.max(PARTS_MIN, 2 ** Math.ceil(Math.log2(logBytes / LOG_PART_BYTES_MIN)));
-    this.#places = new Uint32Array(2 * parts);
+    this.#places = new Uint32Array(parts);
     this.#earlier = new Uint32Array(parts);
-    this.#newest = new Uint32Array(2 * parts);
   }
 
   /**
@@ -65,6 +68,7 @@ export class Pending {
     const length = words.length / WORD_BYTES;
     let page = this.#pages.at(-1);
     if (page === undefined || length > page.length - this.#used) {
+      this.#firstWords.push(page === undefined ? 0 : (this.#firstWords.at(-1) as number) + page.length);
       page = new Uint32Array(Math.max(length, PAGE_WORDS));
       this.#pages.push(page);
       this.#used = 0;
@@ -84,19 +88,27 @@ export class Pending {
     if (this.#parts === this.#earlier.length) {
       this.#places = doubled(this.#places);
       this.#earlier = doubled(this.#earlier);
-      this.#growTable();
     }
     const { id } = part;
     const number = this.#parts++;
-    this.#places[2 * number] = this.#pages.length - 1;
-    this.#places[2 * number + 1] = part.start;
-    const slot = this.#slot(id);
+    this.#places[number] = (this.#firstWords.at(-1) as number) + part.start;
+    const slot = this.#slotFor(id);
     const newest = (this.#newest[slot] as number) - 1;
     const hadBits = newest >= 0 && !this.#part(newest).isReplaced;
     this.rows += Number(!part.isReplaced) - Number(hadBits);
     this.#earlier[number] = hadBits ? newest : NO_PART;
     this.#newest[slot] = number + 1;
     if (id > this.lastId) this.lastId = id;
+  }
+
+  /** The row's slot of the table, which has room for it. */
+  #slotFor(id: number): number {
+    const slot = this.#slot(id);
+    if (this.#newest[slot] !== 0) return slot;
+    this.#known++;
+    if (this.#known <= this.#newest.length * FULL_MAX) return slot;
+    this.#growTable();
+    return this.#slot(id);
   }
 
   #growTable(): void {
@@ -163,8 +175,10 @@ export class Pending {
   }
 
   #part(number: number): LogPart {
-    const page = this.#pages[this.#places[2 * number] as number] as Uint32Array;
-    return new LogPart(page, this.#places[2 * number + 1] as number);
+    const place = this.#places[number] as number;
+    let page = this.#pages.length - 1;
+    while (place < (this.#firstWords[page] as number)) page--;
+    return new LogPart(this.#pages[page] as Uint32Array, place - (this.#firstWords[page] as number));
   }
 }
 
