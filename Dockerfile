@@ -1,7 +1,7 @@
 # Build stage: this image brings the compiler, make and Python that the native packages need.
 FROM node:22-bookworm AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json ./
+COPY package.json package-lock.json rolldown.config.js tsconfig.json ./
 COPY bin bin
 COPY src src
 # npm ci runs the build too, by the prepare script.

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { StartError } from "../../../src/errors.js";
 import { lockFile } from "../../../src/storage/lock.js";
@@ -10,15 +9,13 @@ import { openStorage } from "../../../src/storage/open.js";
 import { connect, createSchema } from "../../../src/storage/schema.js";
 import { NO_EVENTS, temporaryFolder } from "./files.js";
 
-/** A child needs the built module: `npm test` builds it first. */
-const BUILT_LOCK = new URL("../../../dist/storage/lock.js", import.meta.url);
-const isBuilt = existsSync(fileURLToPath(BUILT_LOCK));
-if (!isBuilt) console.log("SKIPPED: locks of other processes: dist/ is not built (npm run build)");
+const LOCK = new URL("../../../src/storage/lock.ts", import.meta.url);
+const LOADER = new URL("../../support/typescript-loader.mjs", import.meta.url);
 
 /** A process that takes the lock and keeps it; resolves with what it said: `locked`, or why not. */
 async function other(path: string): Promise<{ child: ChildProcess; said: string }> {
   const program = `
-    import { lockFile } from ${JSON.stringify(BUILT_LOCK.href)};
+    import { lockFile } from ${JSON.stringify(LOCK.href)};
     try {
       globalThis.lock = lockFile(process.argv[1]);
       console.log("locked");
@@ -26,7 +23,7 @@ async function other(path: string): Promise<{ child: ChildProcess; said: string 
     } catch (error) {
       console.log(error.constructor.name + ": " + error.message);
     }`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", program, path], {
+  const child = spawn(process.execPath, ["--import", LOADER.href, "--input-type=module", "-e", program, path], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));
@@ -98,7 +95,7 @@ describe("the lock", () => {
   });
 });
 
-describe.skipIf(!isBuilt)("between processes", () => {
+describe("between processes", () => {
   test("a second process is refused", async () => {
     const path = temporaryFolder()("data.db");
     const lock = lockFile(path);
