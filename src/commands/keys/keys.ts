@@ -62,41 +62,59 @@ function type(client: Client, argv: Argv, reply: Reply): void {
 function keys(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
   const matches = compileGlob(argv.string(1));
+  const found = new EncodedKeys();
+  const pages = keyspace.keyPages(client.database, matches);
   if (client.database.size <= KEYS_AT_ONCE_MAX || client.transaction !== undefined) {
-    return replyKeys(reply, keyspace.keys(client.database, matches));
+    for (const page of pages) found.add(page);
+    reply.array(found.count);
+    for (const slice of found.slices()) reply.raw(slice);
+    return;
   }
-  const pageReply = new Reply();
-  const found: Uint8Array[] = [];
-  const takeFound = () => {
-    for (const segment of pageReply.take()) if (segment instanceof Uint8Array) found.push(segment);
-  };
-  let count = 0;
   let isWanted = true;
   const collect = async () => {
     let end = performance.now() + KEYS_SLICE_MS;
-    for (const page of keyspace.keyPages(client.database, matches)) {
-      for (const key of page) pageReply.bulk(key);
-      count += page.length;
-      if (pageReply.size >= KEYS_PIECE_BYTES) takeFound();
+    for (const page of pages) {
+      found.add(page);
       if (performance.now() < end) continue;
       // Not setImmediate: it would go on at the end of a turn, before the replies that wait there.
       await setTimeout(0);
       if (!isWanted) return;
       end = performance.now() + KEYS_SLICE_MS;
     }
-    takeFound();
   };
   client.pending = {
     until: collect(),
     done: (later) => {
-      later.array(count);
-      later.encoded(found.values());
+      later.array(found.count);
+      later.encoded(found.slices());
     },
     failed: (later) => replyError(client, later, INTERNAL_ERROR),
     cancel: () => {
       isWanted = false;
     },
   };
+}
+
+/** Keys as they will be sent. Kept as strings until they are counted, they would outlive the collector's young space. */
+class EncodedKeys {
+  count = 0;
+  readonly #reply = new Reply();
+  readonly #slices: Uint8Array[] = [];
+
+  add(keys: readonly string[]): void {
+    this.count += keys.length;
+    for (const key of keys) this.#reply.bulk(key);
+    if (this.#reply.size >= KEYS_PIECE_BYTES) this.#take();
+  }
+
+  slices(): Iterator<Uint8Array> & Iterable<Uint8Array> {
+    this.#take();
+    return this.#slices.values();
+  }
+
+  #take(): void {
+    for (const segment of this.#reply.take()) if (segment instanceof Uint8Array) this.#slices.push(segment);
+  }
 }
 
 function replyKeys(reply: Reply, found: readonly string[]): void {
