@@ -100,10 +100,6 @@ export class LogPart {
     return (this.#flags & FLAG.replaced) !== 0;
   }
 
-  markReplaced(): void {
-    this.#words[this.start + 1] = this.#at(1) | (FLAG.replaced << 16);
-  }
-
   get byteLength(): number {
     return this.#at(2);
   }

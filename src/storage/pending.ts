@@ -33,9 +33,13 @@ export class Pending {
   #places: Uint32Array;
   #earlier: Uint32Array;
   #parts = 0;
-  /** A hash table by id: one more than the number of the row's newest part, 0 for none. A Map would take some 40 bytes a row more. */
+  /**
+   * A hash table of rows: their ids, 0 for none, and the newest part of each, NO_PART where it has no bits any more. A Map would take some
+   * 40 bytes a row more; the ids among the parts would be a look elsewhere for each.
+   */
+  #ids = new Float64Array(ROWS_MIN);
   #newest = new Uint32Array(ROWS_MIN);
-  /** Rows in that table, of which some may have no bits any more. */
+  /** Rows in that table. */
   #known = 0;
   /** Number of rows that have bits in it. */
   rows = 0;
@@ -56,7 +60,7 @@ export class Pending {
    * must not be used again.
    */
   dispose(): void {
-    const arrays = [...this.#pages, this.#places, this.#earlier, this.#newest];
+    const arrays = [...this.#pages, this.#places, this.#earlier, this.#ids, this.#newest];
     for (const { buffer, byteLength } of arrays) {
       passing(byteLength);
       structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
@@ -85,54 +89,72 @@ export class Pending {
   }
 
   #add(part: LogPart): void {
+    const { id } = part;
+    if (id > this.lastId) this.lastId = id;
+    const slot = this.#slotFor(id);
+    const newest = this.#newest[slot] as number;
+    if (part.isReplaced) {
+      this.#forget(slot);
+      return;
+    }
     if (this.#parts === this.#earlier.length) {
       this.#places = doubled(this.#places);
       this.#earlier = doubled(this.#earlier);
     }
-    const { id } = part;
     const number = this.#parts++;
     this.#places[number] = (this.#firstWords.at(-1) as number) + part.start;
-    const slot = this.#slotFor(id);
-    const newest = (this.#newest[slot] as number) - 1;
-    const hadBits = newest >= 0 && !this.#part(newest).isReplaced;
-    this.rows += Number(!part.isReplaced) - Number(hadBits);
-    this.#earlier[number] = hadBits ? newest : NO_PART;
-    this.#newest[slot] = number + 1;
-    if (id > this.lastId) this.lastId = id;
+    this.#earlier[number] = newest;
+    this.#newest[slot] = number;
+    if (newest === NO_PART) this.rows++;
   }
 
   /** The row's slot of the table, which has room for it. */
   #slotFor(id: number): number {
-    const slot = this.#slot(id);
-    if (this.#newest[slot] !== 0) return slot;
+    let slot = this.#slot(id);
+    if (this.#ids[slot] === id) return slot;
+    if (this.#known + 1 > this.#ids.length * FULL_MAX) {
+      this.#growTable();
+      slot = this.#slot(id);
+    }
     this.#known++;
-    if (this.#known <= this.#newest.length * FULL_MAX) return slot;
-    this.#growTable();
-    return this.#slot(id);
+    this.#ids[slot] = id;
+    this.#newest[slot] = NO_PART;
+    return slot;
   }
 
   #growTable(): void {
-    const old = this.#newest;
-    passing(old.byteLength);
-    this.#newest = new Uint32Array(2 * old.length);
-    for (const entry of old) if (entry > 0) this.#newest[this.#slot(this.#part(entry - 1).id)] = entry;
+    const ids = this.#ids;
+    const newest = this.#newest;
+    passing(ids.byteLength + newest.byteLength);
+    this.#ids = new Float64Array(2 * ids.length);
+    this.#newest = new Uint32Array(2 * ids.length);
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] as number;
+      if (id === 0) continue;
+      const slot = this.#slot(id);
+      this.#ids[slot] = id;
+      this.#newest[slot] = newest[i] as number;
+    }
   }
 
   /** Where the table has a row, or where it would come. */
   #slot(id: number): number {
-    const mask = this.#newest.length - 1;
+    const mask = this.#ids.length - 1;
     let slot = (Math.imul(id, HASH_FACTOR) >>> 7) & mask;
-    for (let entry = this.#newest[slot]; entry; entry = this.#newest[slot]) {
-      if (this.#part(entry - 1).id === id) break;
-      slot = (slot + 1) & mask;
-    }
+    while (this.#ids[slot] !== 0 && this.#ids[slot] !== id) slot = (slot + 1) & mask;
     return slot;
   }
 
   /** The newest part of a row that has bits here. */
   #newestOf(id: number): number | undefined {
-    const number = (this.#newest[this.#slot(id)] as number) - 1;
-    return number < 0 || this.#part(number).isReplaced ? undefined : number;
+    const slot = this.#slot(id);
+    return this.#ids[slot] === 0 || this.#newest[slot] === NO_PART ? undefined : this.#newest[slot];
+  }
+
+  #forget(slot: number): void {
+    if (this.#newest[slot] === NO_PART) return;
+    this.#newest[slot] = NO_PART;
+    this.rows--;
   }
 
   /** Whether it has bits of a row. */
@@ -156,20 +178,16 @@ export class Pending {
 
   /** A row's value was replaced: earlier bits mean nothing any more. */
   forget(id: number): void {
-    const newest = this.#newestOf(id);
-    if (newest === undefined) return;
-    this.#part(newest).markReplaced();
-    this.rows--;
+    const slot = this.#slot(id);
+    if (this.#ids[slot] !== 0) this.#forget(slot);
   }
 
   /** The ids of all rows that have bits in it, ascending: that is the order of the rows on the file's pages. */
   ids(): Float64Array {
     const ids = new Float64Array(this.rows);
     let at = 0;
-    for (const entry of this.#newest) {
-      if (entry === 0) continue;
-      const part = this.#part(entry - 1);
-      if (!part.isReplaced) ids[at++] = part.id;
+    for (let slot = 0; slot < this.#ids.length; slot++) {
+      if (this.#ids[slot] !== 0 && this.#newest[slot] !== NO_PART) ids[at++] = this.#ids[slot] as number;
     }
     return ids.sort();
   }
