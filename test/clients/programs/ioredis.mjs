@@ -9,7 +9,7 @@ const { Redis } = await import(library);
 // [connect]
 const address = {
   tcp: { host: "127.0.0.1", port: Number(where) },
-  tls: { host: "127.0.0.1", port: Number(where), tls: { ca: ca && readFileSync(ca) } },
+  tls: { host: "127.0.0.1", port: Number(where), tls: { ca: readFileSync(ca) } },
   unix: { path: where },
 }[transport];
 const protocol = asked === "default" ? {} : { protocol: Number(asked) };

@@ -10,7 +10,7 @@ const isOld = RESP_TYPES === undefined;
 // [connect]
 const socket = {
   tcp: { host: "127.0.0.1", port: Number(where) },
-  tls: { host: "127.0.0.1", port: Number(where), tls: true, ca: ca && readFileSync(ca) },
+  tls: { host: "127.0.0.1", port: Number(where), tls: true, ca: readFileSync(ca) },
   unix: { path: where },
 }[transport];
 const RESP = protocol === "default" ? {} : { RESP: Number(protocol) };
