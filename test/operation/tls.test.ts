@@ -5,6 +5,7 @@ import { connect as connectPlain } from "node:net";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ask, ReplyError } from "../support/ask.js";
+import { makeCertificate } from "../support/certificates.js";
 import { RawClient } from "../support/raw-client.js";
 import { eventually, freePort, runProgram, Sandbox, type ServerProcess, sandbox } from "../support/server-process.js";
 import { findTool } from "../support/tools.js";
@@ -16,30 +17,6 @@ const redisCli = openssl === undefined ? undefined : findTool("redis-cli");
 const NAMES = ["ca", "server", "second", "client", "stranger"] as const;
 
 let place: Sandbox;
-
-function run(...args: string[]): void {
-  execFileSync("openssl", args, { cwd: place.folder, stdio: "ignore" });
-}
-
-/** `name`.pem and `name`.key, signed by the authority, or by itself. */
-function makeCertificate(name: string, isSigned: boolean): void {
-  const subject = [
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-keyout",
-    `${name}.key`,
-    "-subj",
-    `/CN=${name}`,
-  ];
-  if (!isSigned) return run("req", "-x509", ...subject, "-days", "2", "-out", `${name}.pem`);
-  run("req", ...subject, "-out", `${name}.csr`);
-  writeFileSync(place.path("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
-  const by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"];
-  run("x509", "-req", "-in", `${name}.csr`, ...by, "-days", "2", "-out", `${name}.pem`);
-}
 
 /** A sandbox with the certificates in it. */
 function prepared(): Sandbox {
@@ -89,9 +66,9 @@ async function isServed(port: number, options: ConnectionOptions = {}): Promise<
 describe.skipIf(openssl === undefined)("TLS", () => {
   beforeAll(() => {
     place = new Sandbox();
-    makeCertificate("ca", false);
-    for (const name of ["server", "second", "client"]) makeCertificate(name, true);
-    makeCertificate("stranger", false);
+    makeCertificate(place, "ca", false);
+    for (const name of ["server", "second", "client"]) makeCertificate(place, name, true);
+    makeCertificate(place, "stranger", false);
     return () => place.cleanup();
   });
 

@@ -4,9 +4,13 @@
  */
 import { execFileSync } from "node:child_process";
 
-/** Redis' own tools, or any other program, by a call that succeeds where it is installed. */
-export function findTool(name: string, args: readonly string[] = ["--version"]): string | undefined {
-  return answers(name, args) ? name : missing(`${name} is not in PATH`);
+/** Redis' own tools, or any other program, by a call that succeeds where it, or what it is to load, is installed. */
+export function findTool(
+  name: string,
+  args: readonly string[] = ["--version"],
+  otherwise = `${name} is not in PATH`,
+): string | undefined {
+  return answers(name, args) ? name : missing(otherwise);
 }
 
 /** A Python 3 that has redis-py: Debian's package python3-redis is for /usr/bin/python3 only. */
@@ -15,7 +19,8 @@ export function findPythonWithRedis(): string | undefined {
   return found ?? missing("there is no python3 that can import redis (Debian: python3-redis)");
 }
 
-function answers(program: string, args: readonly string[]): boolean {
+/** Whether the call succeeds. */
+export function answers(program: string, args: readonly string[]): boolean {
   try {
     execFileSync(program, args, { stdio: "ignore" });
     return true;
