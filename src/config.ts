@@ -52,6 +52,9 @@ export const READ_BUFFER_BYTES = 64 * KIB;
 /** GETBIT and SETBIT requests of one client that are taken at a time: so many keys are looked up side by side. */
 export const RUN_REQUESTS_MAX = 64;
 
+/** How long the requests of one client are run before others have their turn, in milliseconds, but for one request that takes longer. */
+export const CHUNK_MS_MAX = 2;
+
 /** Bytes of requests from which on nothing more is read of a client that has to wait. */
 export const READ_AHEAD_BYTES = 64 * KIB;
 
