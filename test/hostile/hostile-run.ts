@@ -5,7 +5,6 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { diceOf } from "../support/random.js";
-import { RawClient } from "../support/raw-client.js";
 import { runProgram, Sandbox, type ServerProcess, sleep } from "../support/server-process.js";
 import type { ATTACKS, AttackOptions } from "./attacks.js";
 import { GoodClient } from "./good-client.js";
@@ -28,7 +27,8 @@ export interface HostileOptions {
 /** What was seen during one attack. */
 export interface Finding {
   what: string;
-  /** What the attacker did, and what the server took of it. */
+  /** How much of it was asked for, and what became of it. */
+  asked: string;
   done: string;
   calls: number;
   /** Of the good client. */
@@ -70,6 +70,7 @@ const ATTACKER = fileURLToPath(new URL("attacker.ts", import.meta.url));
 
 interface Planned {
   what: string;
+  asked: string;
   name: keyof typeof ATTACKS;
   amount: number;
 }
@@ -85,13 +86,20 @@ export async function runHostile(options: HostileOptions): Promise<HostileReport
 
 function plan(options: HostileOptions): Planned[] {
   const { requests, connections, slowConnections, garbageBytes, nestedArrays } = options;
+  const count = (n: number) => n.toLocaleString("en-US");
+  const planned = (name: keyof typeof ATTACKS, what: string, amount: number, asked = count(amount)) => ({
+    name,
+    what,
+    amount,
+    asked,
+  });
   return [
-    { what: "mutated requests", name: "mutated", amount: requests },
-    { what: "half-open and byte-a-second clients", name: "slow", amount: slowConnections },
-    { what: "idle connections", name: "idle", amount: connections },
-    { what: "clients that never read", name: "unread", amount: 3 },
-    { what: "inline garbage", name: "garbage", amount: garbageBytes },
-    { what: "nested arrays", name: "nested", amount: nestedArrays },
+    planned("mutated", "mutated requests", requests),
+    planned("slow", "half-open and byte-a-second clients", slowConnections),
+    planned("idle", "idle connections", connections),
+    planned("unread", "clients that never read", 3),
+    planned("garbage", "inline garbage", garbageBytes, `${count(garbageBytes / MIB)} MiB`),
+    planned("nested", "arrays in arrays", nestedArrays),
   ];
 }
 
@@ -102,19 +110,19 @@ async function attackAll(sandbox: Sandbox, options: HostileOptions): Promise<Hos
   const report: HostileReport = { findings: [], broken: [] };
   const good = await GoodClient.connect(server.port, diceOf(options.seed));
   good.begin();
-  const watched = async (what: string, work: () => Promise<string>) => {
-    const finding = await watch(server, good, what, work);
+  const watched = async (what: string, asked: string, work: () => Promise<string>) => {
+    const finding = { what, asked, ...(await watch(server, good, work)) };
     report.findings.push(finding);
     options.onAttack?.(finding);
   };
-  await watched("nothing", async () => {
+  await watched("none", "", async () => {
     await sleep(QUIET_MS);
     return "";
   });
-  for (const { what, name, amount } of plan(options)) {
+  for (const { what, asked, name, amount } of plan(options)) {
     if (server.hasExited) break;
     const { port } = server;
-    await watched(what, () => attack(server, name, { port, amount, seed: options.seed, seconds: options.seconds }));
+    await watched(what, asked, () => attack(name, { port, amount, seed: options.seed, seconds: options.seconds }));
     await sleep(PAUSE_MS);
   }
   await good.close();
@@ -126,9 +134,8 @@ async function attackAll(sandbox: Sandbox, options: HostileOptions): Promise<Hos
 async function watch(
   server: ServerProcess,
   good: GoodClient,
-  what: string,
   work: () => Promise<string>,
-): Promise<Finding> {
+): Promise<Omit<Finding, "what" | "asked">> {
   good.measured();
   const rssBeforeBytes = rssBytes(server);
   let rssMaxBytes = rssBeforeBytes;
@@ -152,27 +159,15 @@ async function watch(
   if (server.hasExited) broken.push(`the server ended; its log:\n${server.log}`);
   if (rssMaxBytes > RSS_BYTES_MAX) broken.push(`more than ${RSS_BYTES_MAX / MIB} MiB of memory`);
   const [medianMs, p99Ms, maxMs] = [at(0.5), at(0.99), at(1)];
-  return { what, done, calls: latenciesMs.length, medianMs, p99Ms, maxMs, rssBeforeBytes, rssMaxBytes, broken };
+  return { done, calls: latenciesMs.length, medianMs, p99Ms, maxMs, rssBeforeBytes, rssMaxBytes, broken };
 }
 
-/** The attack in its own process; what it did, and what the server took of it. */
-async function attack(server: ServerProcess, name: string, options: AttackOptions): Promise<string> {
-  const before = await counters(server);
+/** The attack in a process of its own; what it did. */
+async function attack(name: string, options: AttackOptions): Promise<string> {
   const argv = ["--import", LOADER, ATTACKER, name, JSON.stringify(options)];
   const { code, stdout, stderr } = await runProgram(process.execPath, argv, { timeoutMs: ATTACK_MS_MAX });
   if (code !== 0) throw new Error(stderr || `the attacker ended with ${code}`);
-  const after = await counters(server);
-  const [commands, bytes] = [after.commands - before.commands, after.bytes - before.bytes];
-  const read = bytes < MIB ? `${Math.round(bytes / KIB)} KiB` : `${Math.round(bytes / MIB)} MiB`;
-  return `${stdout}; ${read} read, ${commands.toLocaleString("en-US")} commands run`;
-}
-
-async function counters(server: ServerProcess): Promise<{ commands: number; bytes: number }> {
-  const client = await RawClient.connect(server.port);
-  const info = await client.call("INFO", "stats");
-  client.close();
-  const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]);
-  return { commands: field("total_commands_processed"), bytes: field("total_net_input_bytes") };
+  return stdout;
 }
 
 /** Whether the server answers, has what the good client wrote, also after a start anew, and has left a good file. */

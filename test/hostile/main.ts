@@ -69,11 +69,11 @@ function whatDidNotHold({ what, p99Ms, broken }: Finding): string[] {
 }
 
 function row(finding: Finding): string[] {
-  const { what, done, calls, medianMs, p99Ms, maxMs, rssBeforeBytes, rssMaxBytes } = finding;
+  const { what, asked, done, calls, medianMs, p99Ms, maxMs, rssBeforeBytes, rssMaxBytes } = finding;
   const holds = whatDidNotHold(finding).length === 0 ? "yes" : "NO";
   const times = [medianMs, p99Ms, maxMs].map(milliseconds);
   const memory = [rssBeforeBytes, rssMaxBytes].map((bytes) => `${Math.round(bytes / MIB)} MiB`);
-  return [what, done, calls.toLocaleString("en-US"), ...times, ...memory, holds];
+  return [what, asked, done, calls.toLocaleString("en-US"), ...times, ...memory, holds];
 }
 
 function whole(name: string, text: string): number {
