@@ -24,12 +24,12 @@ export type Attack = (options: AttackOptions) => Promise<string>;
 
 const MIB = 1024 * 1024;
 
-const MUTATING_CLIENTS = 32;
+const MUTATING_CLIENTS = 64;
 const MUTATIONS_MAX = 3;
 /** One of so many connections does not read replies. */
 const READERS_A_DEAF = 50;
 /** How long a reply is waited for. */
-const STAY_MS = 2;
+const STAY_MS = 25;
 const CONNECTION_REQUESTS_MAX = 32;
 
 const CONNECTING_AT_A_TIME = 100;
