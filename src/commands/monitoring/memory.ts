@@ -178,6 +178,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...SUBCOMMAND,
     name: "memory|usage",
     arity: -3,
+    syntax: "key [SAMPLES count:integer]",
     flags: ["readonly"],
     keys: [LOOK_AT_SECOND_KEY],
     tips: [],
