@@ -44,7 +44,8 @@ async function main(): Promise<void> {
   });
   const header = [
     "attack",
-    "measured",
+    "asked",
+    "what came of it",
     "good client: calls",
     "median",
     "p99",
