@@ -279,7 +279,8 @@ export const LONG_CHUNK_COMMANDS = 8;
 /** Name of the database that is kept in memory only. */
 export const MEMORY_DB = ":memory:";
 
-export const APPENDFSYNC = ["always", "everysec", "no"] as const;
+/** In the order in which Redis' error names them. */
+export const APPENDFSYNC = ["everysec", "always", "no"] as const;
 /**
  * `appendfsync`: when commits reach the disk. `always`: before the reply leaves. `everysec`: at most a second later. `no`: when the
  * operating system likes.

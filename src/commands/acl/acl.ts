@@ -89,7 +89,7 @@ function genpass(_client: Client, argv: Argv, reply: Reply): void {
 /** ACL GETUSER username */
 function getuser(client: Client, argv: Argv, reply: Reply): void {
   const user = client.server.users.get(argv.string(2));
-  if (user === undefined) return reply.nilArray();
+  if (user === undefined) return reply.nil();
   reply.map(6);
   reply.bulk("flags");
   reply.set(user.flags.length);
