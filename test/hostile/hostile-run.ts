@@ -2,7 +2,7 @@
  * Hostile input: one attack after the other on a server of its own, which a good client uses meanwhile. What must hold: the server lives
  * and is as it was afterwards, its memory stays bounded, and the good client gets its replies, in time.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { diceOf } from "../support/random.js";
 import { runProgram, Sandbox, type ServerProcess, sleep } from "../support/server-process.js";
@@ -77,10 +77,14 @@ interface Planned {
 
 export async function runHostile(options: HostileOptions): Promise<HostileReport> {
   const sandbox = new Sandbox();
+  // A run that is broken off leaves nothing behind either.
+  const removeFolder = () => rmSync(sandbox.folder, { recursive: true, force: true });
+  process.on("exit", removeFolder);
   try {
     return await attackAll(sandbox, options);
   } finally {
     await sandbox.cleanup();
+    process.off("exit", removeFolder);
   }
 }
 
