@@ -52,6 +52,9 @@ export const READ_BUFFER_BYTES = 64 * KIB;
 /** GETBIT and SETBIT requests of one client that are taken at a time: so many keys are looked up side by side. */
 export const RUN_REQUESTS_MAX = 64;
 
+/** How long the requests of one client are run before others have their turn, in milliseconds, but for one request that takes longer. */
+export const CHUNK_MS_MAX = 2;
+
 /** Bytes of requests from which on nothing more is read of a client that has to wait. */
 export const READ_AHEAD_BYTES = 64 * KIB;
 
@@ -86,6 +89,9 @@ export const FLUSH_INTERVAL_MS = 500;
 
 /** How long writing the large values of a batch may keep the event loop at a time, but for one value that takes longer. */
 export const DRAFT_BUDGET_MS = 2;
+
+/** Least pause between two collections of all objects that MEMORY PURGE asks for, in milliseconds: each stops the server for 10 to 40. */
+export const PURGE_PAUSE_MS = 1000;
 
 /** Size of a batch, and number of values in it, at which it is flushed at once: so much is taken without a noticeable pause. */
 export const FLUSH_BYTES = 4 * MIB;
@@ -273,7 +279,8 @@ export const LONG_CHUNK_COMMANDS = 8;
 /** Name of the database that is kept in memory only. */
 export const MEMORY_DB = ":memory:";
 
-export const APPENDFSYNC = ["always", "everysec", "no"] as const;
+/** In the order in which Redis' error names them. */
+export const APPENDFSYNC = ["everysec", "always", "no"] as const;
 /**
  * `appendfsync`: when commits reach the disk. `always`: before the reply leaves. `everysec`: at most a second later. `no`: when the
  * operating system likes.

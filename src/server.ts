@@ -60,7 +60,7 @@ export class Server implements ServerContext {
   readonly pause: Pause;
   readonly stats = new Stats();
   readonly timing: Timing;
-  readonly memoryMarks: MemoryMarks = { startup: 0, peak: 0 };
+  readonly memoryMarks: MemoryMarks = { startup: 0, peak: 0, purgedMs: Number.NEGATIVE_INFINITY };
   readonly startedMs: number;
   readonly db: string;
   readonly debug: boolean;

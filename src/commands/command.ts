@@ -95,6 +95,8 @@ interface CommandFacts {
   name: string;
   /** Number of arguments with the name (and the subcommand's); -N means at least N. */
   arity: number;
+  /** Its arguments, for COMMAND DOCS (syntax.ts). Of a container, and without arguments, there is none. */
+  syntax?: string;
   flags: readonly Flag[];
   /** Categories beyond those that follow from the flags. */
   categories?: readonly Category[];

@@ -10,7 +10,7 @@ import { replyError } from "../commands/call.js";
 import { Client, type Peer, type Pending } from "../commands/client.js";
 import type { ServerContext } from "../commands/context.js";
 import { execute } from "../commands/execute.js";
-import { READ_AHEAD_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
+import { CHUNK_MS_MAX, READ_AHEAD_BYTES, REPLY_PAUSE_BYTES } from "../config.js";
 import { ProtocolError } from "../errors.js";
 import type { Argv } from "../resp/argv.js";
 import type { Reply, Segment } from "../resp/reply.js";
@@ -200,6 +200,7 @@ export class Connection implements Peer, Sender {
     const { keyspace, saver, stats, timing } = this.#server;
     let waited = first;
     keyspace.tick();
+    const beganMs = keyspace.now;
     timing.beginChunk(stats.commands);
     // Others may have changed the user meanwhile.
     this.#parser.limits = limitsOf(client);
@@ -218,6 +219,8 @@ export class Connection implements Peer, Sender {
           this.#hasWritten = true;
           if (saver.isBehind) client.pending ??= waitFor(saver.caughtUp());
         }
+        // What is quick does not move this clock: a chunk of it is over soon.
+        if (keyspace.now - beganMs >= CHUNK_MS_MAX && this.#hasInput) client.pending ??= waitFor(nextTurn());
         if (client.mustAuthenticate !== mustAuthenticate) this.#parser.limits = limitsOf(client);
         if (client.pending !== undefined) this.#await(client.pending);
         if (client.closing || client.pending !== undefined || this.#isEnded) break;
@@ -342,6 +345,11 @@ export class Connection implements Peer, Sender {
 /** A command that has replied, and whose client may not go on before something else is done. */
 function waitFor(until: Promise<void>): Pending {
   return { until, done: () => {}, failed: () => {} };
+}
+
+/** When other clients have had their turn. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function limitsOf({ mustAuthenticate, server }: Client): RequestLimits {

@@ -17,6 +17,26 @@ const ESCAPES: ReadonlyMap<number, number> = new Map([
   [0x61, 0x07],
 ]);
 
+/** Takes where arguments begin and end. */
+export interface Places {
+  push(start: number, end: number): void;
+}
+
+/**
+ * The arguments of the line from `start` to `end` where they lie, if it has no quotes: nothing is copied. False where it has some, and
+ * then what was pushed means nothing.
+ */
+export function splitUnquoted(bytes: Uint8Array, start: number, end: number, places: Places): boolean {
+  let i = start;
+  for (;;) {
+    while (i < end && isSpace(bytes[i])) i++;
+    if (i === end) return true;
+    const begin = i;
+    for (; i < end && !endsWord(bytes[i]); i++) if (bytes[i] === QUOTE || bytes[i] === APOSTROPHE) return false;
+    places.push(begin, i);
+  }
+}
+
 /** The arguments of `line`, which has no line end any more; undefined if its quotes are unbalanced. */
 export function splitInline(line: Uint8Array): Buffer[] | undefined {
   const args: Buffer[] = [];

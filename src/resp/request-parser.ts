@@ -15,7 +15,7 @@ import { ProtocolError } from "../errors.js";
 import { passingBuffer } from "../passing-buffer.js";
 import { Argv, decimal } from "./argv.js";
 import type { BitRequests } from "./bit-requests.js";
-import { splitInline } from "./inline.js";
+import { splitInline, splitUnquoted } from "./inline.js";
 
 /** What one client may announce and make us hold. The parsers of many clients share one of these, which may change. */
 export interface RequestLimits {
@@ -174,11 +174,17 @@ export class RequestParser {
     const lineFeed = this.#find(LF, "too big inline request");
     if (lineFeed < 0) return undefined;
     const end = lineFeed > this.#position && this.#buffer[lineFeed - 1] === CR ? lineFeed - 1 : lineFeed;
-    const args = splitInline(this.#buffer.subarray(this.#position, end));
-    if (args === undefined) return this.#fail("unbalanced quotes in request");
+    const argv = this.#splitLine(this.#position, end);
     this.#position = lineFeed + 1;
     this.#start = this.#position;
-    return Argv.of(...args);
+    return argv;
+  }
+
+  #splitLine(start: number, end: number): Argv {
+    this.#argv.begin(this.#buffer);
+    if (splitUnquoted(this.#buffer, start, end, this.#argv)) return this.#argv;
+    const args = splitInline(this.#buffer.subarray(start, end));
+    return args === undefined ? this.#fail("unbalanced quotes in request") : Argv.of(...args);
   }
 
   /** Reads `*<count>`. False if the line is unfinished. A count of 0 or less is an empty request. */

@@ -1302,6 +1302,145 @@ const TOURS: Readonly<Record<string, string>> = {
     "GE T" a
     NOSUCH 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50
   `,
+  "PUBLISH PUBSUB": `
+    PUBLISH
+    PUBLISH news
+    PUBLISH news text
+    PUBLISH news text more
+    SPUBLISH news
+    SPUBLISH news text
+    PUBSUB
+    PUBSUB NOSUCH
+    PUBSUB CHANNELS
+    PUBSUB CHANNELS n*
+    PUBSUB CHANNELS n* m*
+    PUBSUB NUMPAT
+    PUBSUB NUMPAT x
+    PUBSUB NUMSUB
+    PUBSUB NUMSUB news more
+    PUBSUB SHARDCHANNELS
+    PUBSUB SHARDCHANNELS n*
+    PUBSUB SHARDNUMSUB
+    PUBSUB SHARDNUMSUB news more
+    SUBSCRIBE
+    PSUBSCRIBE
+    SSUBSCRIBE
+    UNSUBSCRIBE
+    UNSUBSCRIBE news
+    PUNSUBSCRIBE
+    PUNSUBSCRIBE n*
+    SUNSUBSCRIBE
+    SUNSUBSCRIBE news
+    MULTI
+    PUBLISH news text
+    EXEC
+    1> SUBSCRIBE news
+    PUBSUB CHANNELS
+    PUBSUB NUMSUB news more
+    1> GET a
+    1> PING
+    1> PING text
+    1> UNSUBSCRIBE news
+    PUBSUB CHANNELS
+    HELLO 3
+    PUBSUB NUMSUB news
+  `,
+  "ACL errors": `
+    ACL
+    ACL NOSUCH
+    ACL WHOAMI
+    ACL WHOAMI x
+    ACL USERS
+    ACL CAT nosuch
+    ACL GETUSER nosuch
+    ACL DELUSER nosuch
+    ACL DELUSER default
+    ACL SETUSER eve foo
+    ACL SETUSER eve +nosuch
+    ACL SETUSER eve +@nosuch
+    ACL SETUSER eve <nopass
+    ACL SETUSER eve #abc
+    ACL SETUSER "e ve" on
+    ACL GENPASS x
+    ACL GENPASS 0
+    ACL GENPASS 4097
+    ACL DRYRUN nosuch GET a
+    ACL DRYRUN default NOSUCH a
+    ACL DRYRUN default GET
+    ACL DRYRUN default GET a
+    ACL LOG x
+    ACL LOG RESET
+    ACL LOG
+    ACL LOG 0
+    ACL LOAD
+    ACL SAVE
+    AUTH eve wrong
+    AUTH wrong
+    ACL USERS
+  `,
+  "CONFIG errors": `
+    CONFIG
+    CONFIG NOSUCH
+    CONFIG GET
+    CONFIG GET nosuch
+    CONFIG SET
+    CONFIG SET maxclients
+    CONFIG SET nosuch 1
+    CONFIG SET slowlog-max-len x
+    CONFIG SET slowlog-max-len 1 slowlog-max-len 2
+    CONFIG SET appendfsync sometimes
+    CONFIG RESETSTAT
+    CONFIG RESETSTAT x
+    CONFIG REWRITE
+  `,
+  alone: `
+    ROLE
+    ROLE x
+    REPLICAOF NO ONE
+    REPLICAOF NO
+    SLAVEOF no one
+    WAIT 0 0
+    WAIT x 0
+    WAIT 0 x
+    WAIT 0 -1
+    READONLY
+    READWRITE
+    ASKING
+    CLUSTER
+    CLUSTER INFO
+    CLUSTER NODES
+    CLUSTER NOSUCH
+    CLUSTER KEYSLOT a
+    MODULE LIST
+    MODULE NOSUCH
+    MODULE LOAD x
+    MODULE UNLOAD x
+    SLOWLOG
+    SLOWLOG RESET
+    SLOWLOG GET x
+    SLOWLOG GET -2
+    SLOWLOG NOSUCH
+    LATENCY
+    LATENCY RESET
+    LATENCY LATEST
+    LATENCY HISTORY command
+    LATENCY NOSUCH
+    COMMAND GETKEYSANDFLAGS SET a 1
+    COMMAND GETKEYSANDFLAGS GET
+    COMMAND DOCS nosuch
+    CLIENT CACHING yes
+    CLIENT CACHING maybe
+    CLIENT GETREDIR
+    CLIENT TRACKINGINFO
+    CLIENT TRACKING off
+    CLIENT UNBLOCK 999999
+    CLIENT UNBLOCK x
+    CLIENT UNBLOCK 999999 maybe
+    CLIENT PAUSE x
+    CLIENT PAUSE -1
+    CLIENT PAUSE 0 maybe
+    CLIENT UNPAUSE
+  `,
 };
 
 export interface Tour {

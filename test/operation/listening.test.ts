@@ -266,6 +266,27 @@ describe("client-output-buffer-limit", () => {
     await sleep(3000);
     expect(server.log.match(/bytes of replies wait/g)).toHaveLength(1);
   });
+
+  test("closes a subscriber at the soft limit after its time, and not one that reads before it is over", async () => {
+    const softSeconds = 2;
+    const server = await sandbox().start({
+      args: ["--client-output-buffer-limit", "pubsub", "0", "1mb", String(softSeconds)],
+    });
+    const [publisher, late, deaf] = [await server.connect(), await server.connect(), await server.connect()];
+    for (const each of [late, deaf]) {
+      await ask(each, "SUBSCRIBE", "news");
+      each.pause();
+    }
+    const begunMs = performance.now();
+    // Far more than the sockets take.
+    for (let n = 0; n < 200; n++) expect(await ask(publisher, "PUBLISH", "news", "x".repeat(100_000))).toBe(2);
+    late.resume();
+    await late.replies(200);
+    await server.logged(/closed: more than 1048576 bytes of replies wait for it for 2 s/);
+    expect(performance.now() - begunMs).toBeGreaterThan(softSeconds * 1000);
+    expect(await ask(publisher, "PUBLISH", "news", "more")).toBe(1);
+    expect((await late.replies(1))[0]).toContain("more");
+  });
 });
 
 describe("limits of requests", () => {

@@ -7,8 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startOurs } from "../differential/ours.js";
 import { startRedis } from "../differential/redis.js";
 import type { Target } from "../differential/runner.js";
+import { dice } from "../support/random.js";
 import { encodeRequest, RawClient } from "../support/raw-client.js";
 import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
+import { sandbox } from "../support/server-process.js";
 
 const MIB = 2 ** 20;
 /** What the slow client asks for, far more than the server may hold for it and than fits into the sockets' buffers. */
@@ -17,6 +19,27 @@ const CALLS_MEANWHILE = 200;
 /** What the server may hold for it: its own pause limit, the socket's buffers, and slack for what the test itself does. */
 const HELD_MIB_MAX = 60;
 const LATENCY_MS_MAX = 1000;
+
+describe("a client with much to do", () => {
+  /** Far less than what is read at a time, and some hundred milliseconds of work. */
+  const COSTLY_REQUESTS = 2000;
+
+  test("gets on with it by and by, and others have their turns in between", async () => {
+    const server = await sandbox().start({ db: ":memory:" });
+    const [busy, other] = [await server.connect(), await server.connect()];
+    const { seed, int } = dice("much to do");
+    for (const key of ["a", "b"]) {
+      const value = Buffer.from(Array.from({ length: MIB / 4 }, () => int(0, 255)));
+      expect(await busy.call("SET", key, value), `SEED=${seed}`).toBe("+OK\r\n");
+    }
+    busy.send(`${"BITJACCARD a b\r\n".repeat(COSTLY_REQUESTS)}SET done yes\r\n`);
+    const [first] = await busy.replies(1);
+    expect(await other.call("EXISTS", "done")).toBe(":0\r\n");
+    const rest = await busy.replies(COSTLY_REQUESTS);
+    expect(rest).toEqual([...Array(COSTLY_REQUESTS - 1).fill(first), "+OK\r\n"]);
+    expect(await other.call("EXISTS", "done")).toBe(":1\r\n");
+  });
+});
 
 describe("a client that does not read its replies", () => {
   let target: Target;

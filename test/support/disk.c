@@ -1,8 +1,8 @@
 /* A disk that a test holds in its hand: preloaded into the server, it stands between SQLite and the system for the files
  * whose path begins with DISK_PREFIX (the database, its -wal and -journal; not -shm, which is memory, and not -lock).
  * DISK_TRACE names a file that gets a record of everything done to them, in order and with the data, so that a test can
- * make of it what a loss of power would leave. DISK_FAULT names a file of two 32-bit numbers, mapped once: while the first
- * is not 0 writes fail with it as errno, while the second is not 0 syncs do.
+ * make of it what a loss of power would leave. DISK_FAULT names a file of three 32-bit numbers, mapped once: while the first
+ * is not 0 writes fail with it as errno, while the second is not 0 syncs do, and while the third is not 0 syncs do not end.
  * One lock is held over each call and its record, so that the order in the trace is the order on the disk. A write is
  * recorded before it is done, a sync after it: a kill in between claims nothing that is not so.
  * It also ends the server with the test that started it, for a test run may break off without a chance to do so. */
@@ -37,7 +37,10 @@ struct header {
 struct fault {
   int32_t write_errno;
   int32_t sync_errno;
+  int32_t sync_waits;
 };
+
+enum { HOLD_POLL_US = 1000 };
 
 static const char *prefix;
 static int trace_fd = -1;
@@ -178,6 +181,7 @@ int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
 
 static int sync_watched(long call, int fd) {
   if (!file_of(fd)) return syscall(call, fd);
+  while (fault && fault->sync_waits) usleep(HOLD_POLL_US);
   if (fault && fails(fault->sync_errno)) return -1;
   pthread_mutex_lock(&lock);
   int done = syscall(call, fd);

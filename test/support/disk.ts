@@ -9,7 +9,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const SOURCE = fileURLToPath(new URL("./disk.c", import.meta.url));
-const FAULT_BYTES = 8;
+const FAULT_BYTES = 12;
 
 /** Why the library can't be had, or undefined when it can. */
 export const diskMissing: string | undefined = findMissing();
@@ -47,7 +47,7 @@ export function diskEnvironment(
 
 export type DiskError = "EIO" | "ENOSPC";
 
-/** Makes the disk fail, and lets it work again. */
+/** Makes the disk fail, or wait, and lets it work again. */
 export class DiskFault {
   readonly path: string;
   readonly #file: number;
@@ -58,10 +58,11 @@ export class DiskFault {
     this.#file = openSync(path, "r+");
   }
 
-  set({ write, sync }: { write?: DiskError; sync?: DiskError }): void {
+  /** What writes and syncs fail with; and whether syncs do not end until this is set anew. */
+  set({ write, sync, holdsSync = false }: { write?: DiskError; sync?: DiskError; holdsSync?: boolean }): void {
     const bytes = Buffer.alloc(FAULT_BYTES);
-    [write, sync].forEach((name, i) => {
-      const code = name === undefined ? 0 : constants.errno[name];
+    const codes = [write, sync].map((name) => (name === undefined ? 0 : constants.errno[name]));
+    [...codes, holdsSync ? 1 : 0].forEach((code, i) => {
       if (endianness() === "LE") bytes.writeInt32LE(code, i * 4);
       else bytes.writeInt32BE(code, i * 4);
     });

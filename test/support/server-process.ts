@@ -197,13 +197,13 @@ export function sandbox(): Sandbox {
 export async function runProgram(
   program: string,
   args: readonly string[],
-  options: SpawnOptions & { input?: string | Buffer } = {},
+  options: SpawnOptions & { input?: string | Buffer; timeoutMs?: number } = {},
 ): Promise<Finished> {
-  const { input, ...others } = options;
+  const { input, timeoutMs = RUN_TIMEOUT_MS, ...others } = options;
   const child = track(spawn(program, args, { ...others, stdio: ["pipe", "pipe", "pipe"] }));
   child.stdin?.on("error", () => {}); // it ended without reading everything
   child.stdin?.end(input ?? "");
-  return await finish(child, RUN_TIMEOUT_MS);
+  return await finish(child, timeoutMs);
 }
 
 function spawnServer(argv: readonly string[], options: SpawnOptions): ChildProcess {

@@ -89,7 +89,7 @@ function genpass(_client: Client, argv: Argv, reply: Reply): void {
 /** ACL GETUSER username */
 function getuser(client: Client, argv: Argv, reply: Reply): void {
   const user = client.server.users.get(argv.string(2));
-  if (user === undefined) return reply.nilArray();
+  if (user === undefined) return reply.nil();
   reply.map(6);
   reply.bulk("flags");
   reply.set(user.flags.length);
@@ -211,6 +211,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...OPEN,
     name: "acl|cat",
     arity: -2,
+    syntax: "[categoryname]",
     complexity: "O(1), or O(N) in the number of commands",
     summary: "The categories, or the commands of one.",
     handler: cat,
@@ -219,6 +220,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...ADMIN,
     name: "acl|deluser",
     arity: -3,
+    syntax: "username...",
     complexity: "O(1) a user",
     summary: "Deletes users, and ends their connections.",
     handler: deluser,
@@ -227,13 +229,30 @@ const SUBCOMMANDS: readonly Command[] = [
     ...ADMIN,
     name: "acl|dryrun",
     arity: -4,
+    syntax: "username command [arg...]",
     since: "7.0.0",
     complexity: O1,
     summary: "Whether a user may run a command.",
     handler: dryrun,
   },
-  { ...OPEN, name: "acl|genpass", arity: -2, complexity: O1, summary: "A password made by chance.", handler: genpass },
-  { ...ADMIN, name: "acl|getuser", arity: 3, complexity: O1, summary: "The rules of a user.", handler: getuser },
+  {
+    ...OPEN,
+    name: "acl|genpass",
+    arity: -2,
+    syntax: "[bits:integer]",
+    complexity: O1,
+    summary: "A password made by chance.",
+    handler: genpass,
+  },
+  {
+    ...ADMIN,
+    name: "acl|getuser",
+    arity: 3,
+    syntax: "username",
+    complexity: O1,
+    summary: "The rules of a user.",
+    handler: getuser,
+  },
   {
     ...OPEN,
     name: "acl|help",
@@ -263,6 +282,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...ADMIN,
     name: "acl|log",
     arity: -2,
+    syntax: "[operation:(count:integer | RESET)]",
     complexity: "O(N) in the number of entries",
     summary: "What was denied, and logins that failed.",
     handler: log,
@@ -279,6 +299,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...ADMIN,
     name: "acl|setuser",
     arity: -3,
+    syntax: "username [rule...]",
     complexity: "O(N) in the number of rules",
     summary: "Makes or changes a user.",
     handler: setuser,

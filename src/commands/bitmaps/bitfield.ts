@@ -167,6 +167,8 @@ export const BITFIELD_COMMANDS: readonly Command[] = [
   {
     name: "bitfield",
     arity: -2,
+    syntax:
+      "key [operation:(GET encoding_offset:<encoding offset:integer> | write:<[OVERFLOW wrap_sat_fail:(WRAP | SAT | FAIL)] write_operation:(SET encoding_offset_value:<encoding offset:integer value:integer> | INCRBY encoding_offset_increment:<encoding offset:integer increment:integer>)>)...]",
     flags: ["write", "denyoom"],
     categories: ["bitmap"],
     keys: [
@@ -189,6 +191,7 @@ export const BITFIELD_COMMANDS: readonly Command[] = [
   {
     name: "bitfield_ro",
     arity: -2,
+    syntax: "key [GET... encoding_offset:<encoding offset:integer>]",
     flags: ["readonly", "fast"],
     categories: ["bitmap"],
     keys: [READ_KEY],

@@ -137,6 +137,7 @@ export const BITMAP_COMMANDS: readonly Command[] = [
   {
     name: "bitcount",
     arity: -2,
+    syntax: "key [index:<start:integer end:integer [index_unit:(BYTE | BIT)@7.0.0]>]",
     flags: ["readonly"],
     categories: ["bitmap"],
     keys: [READ_KEY],
@@ -149,6 +150,7 @@ export const BITMAP_COMMANDS: readonly Command[] = [
   {
     name: "bitop",
     arity: -4,
+    syntax: "operation destkey:key key...",
     flags: ["write", "denyoom"],
     categories: ["bitmap"],
     keys: [
@@ -165,6 +167,7 @@ export const BITMAP_COMMANDS: readonly Command[] = [
   {
     name: "bitopcard",
     arity: -3,
+    syntax: "operation:(AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE) key... [LIMIT limit:integer]",
     flags: ["readonly", "movablekeys"],
     categories: ["bitmap"],
     keys: [{ flags: ["RO", "access", "incomplete"], first: 2, last: 0, step: 1 }],
@@ -179,6 +182,7 @@ export const BITMAP_COMMANDS: readonly Command[] = [
   {
     name: "bitpos",
     arity: -3,
+    syntax: "key bit:integer [index:<start:integer [end_index:<end:integer [index_unit:(BYTE | BIT)@7.0.0]>]>]",
     flags: ["readonly"],
     categories: ["bitmap"],
     keys: [READ_KEY],
@@ -191,6 +195,7 @@ export const BITMAP_COMMANDS: readonly Command[] = [
   {
     name: "getbit",
     arity: 3,
+    syntax: "key offset:integer",
     flags: ["readonly", "fast"],
     categories: ["bitmap"],
     keys: [READ_KEY],
@@ -204,6 +209,7 @@ export const BITMAP_COMMANDS: readonly Command[] = [
   {
     name: "setbit",
     arity: 4,
+    syntax: "key offset:integer value:integer",
     flags: ["write", "denyoom"],
     categories: ["bitmap"],
     keys: [{ flags: ["RW", "access", "update"], first: 1, last: 0, step: 1 }],

@@ -199,6 +199,10 @@ export const COHORT_COMMANDS: readonly Command[] = [
   {
     name: "cohort",
     arity: -7,
+    syntax:
+      "ROWS rows:<numkeys:integer key... [filter:<operation:(AND | OR | DIFF) numkeys:integer filterkey...>...]> " +
+      "COLUMNS columns:<numkeys:integer key... [filter:<operation:(AND | OR | DIFF) numkeys:integer filterkey...>...]> " +
+      "[STEPS steps:integer] [PERCENT]",
     flags: ["readonly", "movablekeys"],
     categories: ["bitmap"],
     keys: [

@@ -108,6 +108,7 @@ export const TRANSACTION_COMMANDS: readonly Command[] = [
     ...TRANSACTION,
     name: "watch",
     arity: -2,
+    syntax: "key...",
     flags: ["noscript", "loading", "stale", "fast", "allow_busy"],
     keys: [LOOK_AT_KEYS],
     since: "2.2.0",

@@ -99,6 +99,7 @@ export const DUMP_COMMANDS: readonly Command[] = [
   {
     name: "dump",
     arity: 2,
+    syntax: "key",
     flags: ["readonly"],
     categories: ["keyspace"],
     keys: [READ_KEY],
@@ -113,6 +114,8 @@ export const DUMP_COMMANDS: readonly Command[] = [
   {
     name: "restore",
     arity: -4,
+    syntax:
+      "key ttl:integer serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds:integer@5.0.0] [FREQ frequency:integer@5.0.0]",
     flags: ["write", "denyoom"],
     categories: ["keyspace", "dangerous"],
     keys: [{ flags: ["OW", "update"], first: 1, last: 0, step: 1 }],

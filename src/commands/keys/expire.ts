@@ -108,6 +108,7 @@ export const EXPIRE_COMMANDS: readonly Command[] = [
   {
     ...SETS,
     name: "expire",
+    syntax: "key seconds:integer [condition:(NX | XX | GT | LT)@7.0.0]",
     since: "1.0.0",
     summary: "Lets a key expire after so many seconds.",
     handler: expiring("expire", "s", "now"),
@@ -115,6 +116,7 @@ export const EXPIRE_COMMANDS: readonly Command[] = [
   {
     ...SETS,
     name: "expireat",
+    syntax: "key unix-time-seconds:unix-time [condition:(NX | XX | GT | LT)@7.0.0]",
     since: "1.2.0",
     summary: "Lets a key expire at a time in seconds since the epoch.",
     handler: expiring("expireat", "s", "epoch"),
@@ -122,14 +124,24 @@ export const EXPIRE_COMMANDS: readonly Command[] = [
   {
     ...READS,
     name: "expiretime",
+    syntax: "key",
     since: "7.0.0",
     summary: "Tells when a key expires, in seconds since the epoch.",
     handler: remaining("s", "epoch"),
   },
-  { ...SETS, arity: 2, name: "persist", since: "2.2.0", summary: "Takes a key's deadline away.", handler: persist },
+  {
+    ...SETS,
+    arity: 2,
+    name: "persist",
+    syntax: "key",
+    since: "2.2.0",
+    summary: "Takes a key's deadline away.",
+    handler: persist,
+  },
   {
     ...SETS,
     name: "pexpire",
+    syntax: "key milliseconds:integer [condition:(NX | XX | GT | LT)@7.0.0]",
     since: "2.6.0",
     summary: "Lets a key expire after so many milliseconds.",
     handler: expiring("pexpire", "ms", "now"),
@@ -137,6 +149,7 @@ export const EXPIRE_COMMANDS: readonly Command[] = [
   {
     ...SETS,
     name: "pexpireat",
+    syntax: "key unix-time-milliseconds:unix-time [condition:(NX | XX | GT | LT)@7.0.0]",
     since: "2.6.0",
     summary: "Lets a key expire at a time in milliseconds since the epoch.",
     handler: expiring("pexpireat", "ms", "epoch"),
@@ -144,6 +157,7 @@ export const EXPIRE_COMMANDS: readonly Command[] = [
   {
     ...READS,
     name: "pexpiretime",
+    syntax: "key",
     since: "7.0.0",
     summary: "Tells when a key expires, in milliseconds since the epoch.",
     handler: remaining("ms", "epoch"),
@@ -151,6 +165,7 @@ export const EXPIRE_COMMANDS: readonly Command[] = [
   {
     ...READS,
     name: "pttl",
+    syntax: "key",
     since: "2.6.0",
     tips: PASSING_TIME,
     summary: "Tells how many milliseconds a key has left.",
@@ -159,6 +174,7 @@ export const EXPIRE_COMMANDS: readonly Command[] = [
   {
     ...READS,
     name: "ttl",
+    syntax: "key",
     since: "1.0.0",
     tips: PASSING_TIME,
     summary: "Tells how many seconds a key has left.",

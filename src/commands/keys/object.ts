@@ -78,12 +78,14 @@ const SUBCOMMANDS: readonly Command[] = [
   {
     ...SUBCOMMAND,
     name: "object|encoding",
+    syntax: "key",
     summary: "What Redis would keep the value as: int, embstr or raw.",
     handler: encoding,
   },
   {
     ...SUBCOMMAND,
     name: "object|freq",
+    syntax: "key",
     since: "4.0.0",
     summary: "How often the key was used, which is not counted.",
     handler: freq,
@@ -102,12 +104,14 @@ const SUBCOMMANDS: readonly Command[] = [
   {
     ...SUBCOMMAND,
     name: "object|idletime",
+    syntax: "key",
     summary: "How many seconds the key was not used.",
     handler: idletime,
   },
   {
     ...SUBCOMMAND,
     name: "object|refcount",
+    syntax: "key",
     summary: "How many Redis would have refer to the value.",
     handler: refcount,
   },

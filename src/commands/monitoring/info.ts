@@ -328,6 +328,7 @@ export const INFO_COMMANDS: readonly Command[] = [
   {
     name: "info",
     arity: -1,
+    syntax: "[section...]",
     flags: ["loading", "stale"],
     categories: ["dangerous"],
     tips: ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],

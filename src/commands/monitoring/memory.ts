@@ -1,5 +1,5 @@
 /** MEMORY: what keys, values and the server take. */
-import { KIB, MEMORY_BESIDE_BYTES } from "../../config.js";
+import { KIB, MEMORY_BESIDE_BYTES, PURGE_PAUSE_MS } from "../../config.js";
 import { collectAll } from "../../passing-buffer.js";
 import type { Argv } from "../../resp/argv.js";
 import type { Reply } from "../../resp/reply.js";
@@ -19,6 +19,8 @@ export function processMemory({ keyspace: { residency } }: ServerContext): { use
 export interface MemoryMarks {
   startup: number;
   peak: number;
+  /** When MEMORY PURGE has collected last, in milliseconds since the epoch. */
+  purgedMs: number;
 }
 
 /** What the process uses now; remembers the most. */
@@ -127,9 +129,17 @@ function doctor({ server }: Client, _argv: Argv, reply: Reply): void {
   else reply.verbatim(findings.map((finding) => ` * ${finding}\n`).join(""));
 }
 
-/** MEMORY PURGE: V8's part only, as the C library's heap and Roaring have no such call. */
-function purge(_client: Client, _argv: Argv, reply: Reply): void {
-  collectAll();
+/**
+ * MEMORY PURGE: V8's part only, as the C library's heap and Roaring have no such call. Nobody is served meanwhile, so who asks again and
+ * again gets no more of it.
+ */
+function purge({ server }: Client, _argv: Argv, reply: Reply): void {
+  const { keyspace, memoryMarks } = server;
+  // Clocks may be set back.
+  if (Math.abs(keyspace.now - memoryMarks.purgedMs) >= PURGE_PAUSE_MS) {
+    collectAll();
+    memoryMarks.purgedMs = keyspace.now;
+  }
   reply.ok();
 }
 
@@ -178,6 +188,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...SUBCOMMAND,
     name: "memory|usage",
     arity: -3,
+    syntax: "key [SAMPLES count:integer]",
     flags: ["readonly"],
     keys: [LOOK_AT_SECOND_KEY],
     tips: [],

@@ -116,6 +116,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...SUBCOMMAND,
     name: "slowlog|get",
     arity: -2,
+    syntax: "[count:integer]",
     tips: ["request_policy:all_nodes", "nondeterministic_output"],
     complexity: "O(N) in the number of entries given",
     summary: "The commands that took long, the last one first.",

@@ -7,6 +7,7 @@ import { SYNTAX_ERROR } from "../args.js";
 import type { Client } from "../client.js";
 import { CATEGORIES, type Command, categoriesOf, FLAGS, type KeySpec, keyUses, rangesOf } from "../command.js";
 import { helpHandler } from "../help.js";
+import { type Argument, parseSyntax } from "../syntax.js";
 
 const INVALID_COMMAND = new CommandError("ERR Invalid command specified");
 const NO_KEYS = new CommandError("ERR The command has no key arguments");
@@ -149,14 +150,39 @@ function replyDocs(reply: Reply, rows: readonly Command[]): void {
     reply.bulk(row.name);
     const facts = { summary: row.summary, since: row.since, group: row.group, complexity: row.complexity };
     const known = Object.entries(facts).filter(([, value]) => value !== undefined);
-    reply.map(known.length + (row.subcommands === undefined ? 0 : 1));
+    reply.map(known.length + (row.syntax === undefined ? 0 : 1) + (row.subcommands === undefined ? 0 : 1));
     for (const [fact, value] of known) {
       reply.bulk(fact);
       reply.bulk(value as string);
     }
+    if (row.syntax !== undefined) {
+      reply.bulk("arguments");
+      replyArguments(reply, parseSyntax(row.syntax));
+    }
     if (row.subcommands === undefined) continue;
     reply.bulk("subcommands");
     replyDocs(reply, row.subcommands);
+  }
+}
+
+function replyArguments(reply: Reply, list: readonly Argument[]): void {
+  reply.array(list.length);
+  for (const { name, type, keySpec, token, since, deprecatedSince, flags, arguments: inner } of list) {
+    const facts = { name, type, key_spec_index: keySpec, token, since, deprecated_since: deprecatedSince };
+    const known = Object.entries(facts).filter(([, value]) => value !== undefined);
+    reply.map(known.length + (flags.length === 0 ? 0 : 1) + (inner === undefined ? 0 : 1));
+    for (const [fact, value] of known) {
+      reply.bulk(fact);
+      if (typeof value === "number") reply.integer(value);
+      else reply.bulk(value as string);
+    }
+    if (flags.length > 0) {
+      reply.bulk("flags");
+      replySet(reply, flags);
+    }
+    if (inner === undefined) continue;
+    reply.bulk("arguments");
+    replyArguments(reply, inner);
   }
 }
 
@@ -216,6 +242,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...SUBCOMMAND,
     name: "command|docs",
     arity: -2,
+    syntax: "[command-name...]",
     tips: UNORDERED,
     since: "7.0.0",
     summary: "What commands do.",
@@ -242,6 +269,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...SUBCOMMAND,
     name: "command|info",
     arity: -2,
+    syntax: "[command-name...]",
     tips: UNORDERED,
     since: "2.8.13",
     summary: "The table's rows.",
@@ -251,6 +279,7 @@ const SUBCOMMANDS: readonly Command[] = [
     ...SUBCOMMAND,
     name: "command|list",
     arity: -2,
+    syntax: "[FILTERBY filterby:(MODULE module-name | ACLCAT category | PATTERN pattern)]",
     tips: UNORDERED,
     since: "7.0.0",
     summary: "The commands' names.",
@@ -266,7 +295,7 @@ export const COMMAND_COMMANDS: readonly Command[] = [
     tips: UNORDERED,
     since: "2.8.13",
     summary: "All commands.",
-    differs: "lists the commands that are here; DOCS has no arguments and no history",
+    differs: "lists the commands that are here; DOCS has no history",
     handler: command,
     subcommands: SUBCOMMANDS,
   },

@@ -56,6 +56,7 @@ export const DATABASE_COMMANDS: readonly Command[] = [
   {
     name: "flushall",
     arity: -1,
+    syntax: "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
     flags: ["write"],
     categories: ["keyspace", "dangerous"],
     tips: FLUSH_TIPS,
@@ -68,6 +69,7 @@ export const DATABASE_COMMANDS: readonly Command[] = [
   {
     name: "flushdb",
     arity: -1,
+    syntax: "[async:(ASYNC@4.0.0 | SYNC@6.2.0)]",
     flags: ["write"],
     categories: ["keyspace", "dangerous"],
     tips: FLUSH_TIPS,
@@ -80,6 +82,7 @@ export const DATABASE_COMMANDS: readonly Command[] = [
   {
     name: "select",
     arity: 2,
+    syntax: "index:integer",
     flags: ["loading", "stale", "fast"],
     categories: ["connection"],
     group: "connection",
@@ -91,6 +94,7 @@ export const DATABASE_COMMANDS: readonly Command[] = [
   {
     name: "swapdb",
     arity: 3,
+    syntax: "index1:integer index2:integer",
     flags: ["write", "fast"],
     categories: ["keyspace", "dangerous"],
     group: "server",

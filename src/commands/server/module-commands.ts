@@ -48,16 +48,31 @@ const SUBCOMMANDS: readonly Command[] = [
     summary: "The modules: there are none.",
     handler: list,
   },
-  { ...SUBCOMMAND, name: "module|load", arity: -3, summary: "Refuses to load a module.", handler: refuse },
+  {
+    ...SUBCOMMAND,
+    name: "module|load",
+    arity: -3,
+    syntax: "path [arg...]",
+    summary: "Refuses to load a module.",
+    handler: refuse,
+  },
   {
     ...SUBCOMMAND,
     name: "module|loadex",
     arity: -3,
+    syntax: "path [CONFIG... configs:<name value>] [ARGS args:<arg>...]",
     since: "7.0.0",
     summary: "Refuses to load a module.",
     handler: refuse,
   },
-  { ...SUBCOMMAND, name: "module|unload", arity: 3, summary: "Refuses to unload a module.", handler: refuse },
+  {
+    ...SUBCOMMAND,
+    name: "module|unload",
+    arity: 3,
+    syntax: "name",
+    summary: "Refuses to unload a module.",
+    handler: refuse,
+  },
 ];
 
 export const MODULE_COMMANDS: readonly Command[] = [

@@ -35,7 +35,13 @@ const REPLICAOF = {
 } as const;
 
 export const REPLICATION_COMMANDS: readonly Command[] = [
-  { ...REPLICAOF, name: "replicaof", since: "5.0.0", summary: "Makes the server a master, which it is." },
+  {
+    ...REPLICAOF,
+    name: "replicaof",
+    syntax: "args:(host-port:<host port:integer> | no-one:<NO ONE>)",
+    since: "5.0.0",
+    summary: "Makes the server a master, which it is.",
+  },
   {
     name: "role",
     arity: 1,
@@ -47,5 +53,11 @@ export const REPLICATION_COMMANDS: readonly Command[] = [
     summary: "That the server is a master, and has no replicas.",
     handler: role,
   },
-  { ...REPLICAOF, name: "slaveof", since: "1.0.0", summary: "The old name of REPLICAOF." },
+  {
+    ...REPLICAOF,
+    name: "slaveof",
+    syntax: "args:(host-port:<host port:integer> | no-one:<NO ONE>)",
+    since: "1.0.0",
+    summary: "The old name of REPLICAOF.",
+  },
 ];

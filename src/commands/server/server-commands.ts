@@ -68,6 +68,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
   {
     name: "bgsave",
     arity: -1,
+    syntax: "[SCHEDULE@3.2.2]",
     flags: ["admin", "noscript", "no_async_loading"],
     group: "server",
     since: "1.0.0",
@@ -92,6 +93,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
   {
     name: "lolwut",
     arity: -1,
+    syntax: "[VERSION version:integer]",
     flags: ["readonly", "fast"],
     group: "server",
     since: "5.0.0",
@@ -113,6 +115,7 @@ export const SERVER_COMMANDS: readonly Command[] = [
   {
     name: "shutdown",
     arity: -1,
+    syntax: "[nosave_save:(NOSAVE | SAVE)] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
     flags: ["admin", "noscript", "loading", "stale", "no_multi", "allow_busy"],
     group: "server",
     since: "1.0.0",

@@ -83,6 +83,7 @@ export const WAIT_COMMANDS: readonly Command[] = [
   {
     name: "wait",
     arity: 3,
+    syntax: "numreplicas:integer timeout:integer",
     flags: ["noscript"],
     categories: ["connection"],
     tips: ["request_policy:all_shards", "response_policy:agg_min"],
@@ -95,6 +96,7 @@ export const WAIT_COMMANDS: readonly Command[] = [
   {
     name: "waitaof",
     arity: 4,
+    syntax: "numlocal:integer numreplicas:integer timeout:integer",
     flags: ["noscript"],
     categories: ["connection"],
     tips: ["request_policy:all_shards", "response_policy:agg_min"],

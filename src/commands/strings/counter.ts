@@ -92,21 +92,39 @@ const COUNTS = {
 } as const;
 
 export const COUNTER_COMMANDS: readonly Command[] = [
-  { ...COUNTS, name: "decr", arity: 2, since: "1.0.0", summary: "Takes 1 from an integer.", handler: decr },
+  {
+    ...COUNTS,
+    name: "decr",
+    arity: 2,
+    syntax: "key",
+    since: "1.0.0",
+    summary: "Takes 1 from an integer.",
+    handler: decr,
+  },
   {
     ...COUNTS,
     name: "decrby",
     arity: 3,
+    syntax: "key decrement:integer",
     since: "1.0.0",
     summary: "Takes an integer from an integer.",
     handler: decrby,
   },
-  { ...COUNTS, name: "incr", arity: 2, since: "1.0.0", summary: "Adds 1 to an integer.", handler: incr },
-  { ...COUNTS, name: "incrby", arity: 3, since: "1.0.0", summary: "Adds an integer to an integer.", handler: incrby },
+  { ...COUNTS, name: "incr", arity: 2, syntax: "key", since: "1.0.0", summary: "Adds 1 to an integer.", handler: incr },
+  {
+    ...COUNTS,
+    name: "incrby",
+    arity: 3,
+    syntax: "key increment:integer",
+    since: "1.0.0",
+    summary: "Adds an integer to an integer.",
+    handler: incrby,
+  },
   {
     ...COUNTS,
     name: "incrbyfloat",
     arity: 3,
+    syntax: "key increment:double",
     since: "2.6.0",
     summary: "Adds a decimal number to one.",
     handler: incrbyfloat,

@@ -211,6 +211,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "get",
     arity: 2,
+    syntax: "key",
     flags: ["readonly", "fast"],
     categories: ["string"],
     keys: [READ_KEY],
@@ -223,6 +224,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "getdel",
     arity: 2,
+    syntax: "key",
     flags: ["write", "fast"],
     categories: ["string"],
     keys: [{ flags: ["RW", "access", "delete"], first: 1, last: 0, step: 1 }],
@@ -235,6 +237,8 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "getex",
     arity: -2,
+    syntax:
+      "key [expiration:(EX seconds:integer | PX milliseconds:integer | EXAT unix-time-seconds:unix-time | PXAT unix-time-milliseconds:unix-time | PERSIST)]",
     flags: ["write", "fast"],
     categories: ["string"],
     keys: [
@@ -255,6 +259,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "getset",
     arity: 3,
+    syntax: "key value",
     flags: ["write", "denyoom", "fast"],
     categories: ["string"],
     keys: [{ flags: ["RW", "access", "update"], first: 1, last: 0, step: 1 }],
@@ -267,6 +272,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "mget",
     arity: -2,
+    syntax: "key...",
     flags: ["readonly", "fast"],
     categories: ["string"],
     keys: [{ ...READ_KEY, last: -1 }],
@@ -280,6 +286,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "mset",
     arity: -3,
+    syntax: "key_value:<key value>...",
     flags: ["write", "denyoom"],
     categories: ["string"],
     keys: [{ flags: ["OW", "update"], first: 1, last: -1, step: 2 }],
@@ -293,6 +300,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "msetnx",
     arity: -3,
+    syntax: "key_value:<key value>...",
     flags: ["write", "denyoom"],
     categories: ["string"],
     keys: [{ flags: ["OW", "insert"], first: 1, last: -1, step: 2 }],
@@ -306,6 +314,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     ...SETS_WITH_TIME,
     name: "psetex",
+    syntax: "key milliseconds:integer value",
     since: "2.6.0",
     summary: "Sets a key that expires after so many milliseconds.",
     handler: setex("psetex", "PX"),
@@ -313,6 +322,8 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "set",
     arity: -3,
+    syntax:
+      "key value [condition:(NX | XX)@2.6.12] [GET@6.2.0] [expiration:(EX seconds:integer@2.6.12 | PX milliseconds:integer@2.6.12 | EXAT unix-time-seconds:unix-time@6.2.0 | PXAT unix-time-milliseconds:unix-time@6.2.0 | KEEPTTL@6.0.0)]",
     flags: ["write", "denyoom"],
     categories: ["string"],
     keys: [
@@ -334,6 +345,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     ...SETS_WITH_TIME,
     name: "setex",
+    syntax: "key seconds:integer value",
     since: "2.0.0",
     summary: "Sets a key that expires after so many seconds.",
     handler: setex("setex", "EX"),
@@ -341,6 +353,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   {
     name: "setnx",
     arity: 3,
+    syntax: "key value",
     flags: ["write", "denyoom", "fast"],
     categories: ["string"],
     keys: [{ flags: ["OW", "insert"], first: 1, last: 0, step: 1 }],

@@ -76,6 +76,7 @@ export const SUBSTRING_COMMANDS: readonly Command[] = [
   {
     name: "append",
     arity: 3,
+    syntax: "key value",
     flags: ["write", "denyoom", "fast"],
     categories: ["string"],
     keys: [{ flags: ["RW", "insert"], first: 1, last: 0, step: 1 }],
@@ -85,10 +86,11 @@ export const SUBSTRING_COMMANDS: readonly Command[] = [
     summary: "Adds bytes to the end of the value and gives its length.",
     handler: append,
   },
-  { ...SUBSTRING, name: "getrange", since: "2.4.0" },
+  { ...SUBSTRING, name: "getrange", syntax: "key start:integer end:integer", since: "2.4.0" },
   {
     name: "setrange",
     arity: 4,
+    syntax: "key offset:integer value",
     flags: ["write", "denyoom"],
     categories: ["string"],
     keys: [CHANGE_KEY],
@@ -101,6 +103,7 @@ export const SUBSTRING_COMMANDS: readonly Command[] = [
   {
     name: "strlen",
     arity: 2,
+    syntax: "key",
     flags: ["readonly", "fast"],
     categories: ["string"],
     keys: [LOOK_AT_KEY],
@@ -110,5 +113,11 @@ export const SUBSTRING_COMMANDS: readonly Command[] = [
     summary: "Gives the value's length in bytes.",
     handler: strlen,
   },
-  { ...SUBSTRING, name: "substr", since: "1.0.0", summary: "Gives a part of the value, as GETRANGE." },
+  {
+    ...SUBSTRING,
+    name: "substr",
+    syntax: "key start:integer end:integer",
+    since: "1.0.0",
+    summary: "Gives a part of the value, as GETRANGE.",
+  },
 ];

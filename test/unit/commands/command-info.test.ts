@@ -1,11 +1,12 @@
 /**
  * The command table against a real Redis': redis-7.0.15-commands.json is what redis-server 7.0.15 answers to COMMAND in RESP3
- * (record-redis-commands.mjs). Every row that both have must say the same, save for what DIFFERENCES names.
+ * (record-redis-commands.mjs), redis-7.0.15-arguments.json the arguments in its answer to COMMAND DOCS. Every row that both have must say the same, save for what DIFFERENCES names.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { keyPositions } from "../../../src/commands/command.js";
 import { REDIS_COMMAND_NAMES } from "../../../src/commands/redis-commands.js";
+import { type Argument, parseSyntax } from "../../../src/commands/syntax.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import { REDIS_VERSION } from "../../../src/config.js";
 import { Argv } from "../../../src/resp/argv.js";
@@ -64,6 +65,7 @@ const DIFFERENCES = {
 };
 
 const FIXTURE = new URL(`./redis-${REDIS_VERSION}-commands.json`, import.meta.url);
+const ARGUMENTS_FIXTURE = new URL(`./redis-${REDIS_VERSION}-arguments.json`, import.meta.url);
 const REDIS = new Map((JSON.parse(readFileSync(FIXTURE, "utf8")) as Row[]).map((row) => [row[0], row]));
 const OURS = rowsOf("COMMAND");
 
@@ -91,6 +93,18 @@ function flat(rows: Map<string, Row>): Map<string, Row> {
       .flatMap((row) => [row, ...row[9]])
       .map((row) => [row[0], [...row.slice(0, 9), []] as unknown as Row]),
   );
+}
+
+/** How many words a request has at least for these arguments. */
+function leastOf(list: readonly Argument[]): number {
+  let words = 0;
+  for (const { type, token, flags, arguments: inner = [] } of list) {
+    if (flags.includes("optional")) continue;
+    const own = { oneof: Math.min(...inner.map((each) => leastOf([each]))), block: leastOf(inner) };
+    words += type === "oneof" || type === "block" ? own[type] : 1;
+    if (token !== undefined && type !== "pure-token") words++;
+  }
+  return words;
 }
 
 const ours = flat(OURS);
@@ -128,6 +142,23 @@ describe.each(shared)("COMMAND INFO %s says what Redis says", (name) => {
   test("key specifications", () => expect(keySpecs).toEqual(theirs[7]));
 });
 
+describe("COMMAND DOCS tells of the arguments that Redis tells of", () => {
+  const theirs = new Map(JSON.parse(readFileSync(ARGUMENTS_FIXTURE, "utf8")) as [string, unknown][]);
+
+  test("the fixture has them", () => {
+    expect(theirs.size).toBeGreaterThan(200);
+  });
+
+  test.each(shared)("%s", (name) => {
+    const client = new TestServer().connect();
+    client.say("HELLO 3");
+    const read = readReply(Buffer.from(client.say(`COMMAND DOCS ${name}`), "latin1"));
+    if ("need" in read) throw new Error("the reply is cut off");
+    const docs = toJson(read.reply) as Record<string, { arguments?: unknown }>;
+    expect(docs[name]?.arguments).toEqual(theirs.get(name));
+  });
+});
+
 test("COMMAND INFO without names is COMMAND, and COMMAND COUNT its length", () => {
   expect(rowsOf("COMMAND INFO")).toEqual(OURS);
   expect(new TestServer().connect().say("COMMAND COUNT")).toBe(`:${OURS.size}\r\n`);
@@ -157,6 +188,14 @@ describe("the table", () => {
     expect(row.summary).toMatch(/^[A-Z].*\.$/);
     expect(row.since).toMatch(/^\d+\.\d+\.\d+$/);
     expect(name).toBe(name.toLowerCase());
+  });
+
+  test.each(rows.map((row) => [row.name, row] as const))("%s has the arguments that its arity asks for", (_, row) => {
+    const words = row.name.split("|").length;
+    const inLine = parseSyntax(row.syntax ?? "");
+    const isOpen = row.subcommands === undefined && inLine.some(({ flags }) => flags.length > 0);
+    if (row.subcommands === undefined && row.arity > 0) expect(isOpen).toBe(false);
+    if (row.subcommands === undefined) expect(words + leastOf(inLine)).toBeLessThanOrEqual(Math.abs(row.arity));
   });
 
   test.each([

@@ -65,7 +65,7 @@ export class TestServer implements ServerContext {
   readonly logins = new LoginLimit();
   readonly stats = new Stats();
   readonly timing = new Timing();
-  readonly memoryMarks = { startup: 0, peak: 0 };
+  readonly memoryMarks = { startup: 0, peak: 0, purgedMs: Number.NEGATIVE_INFINITY };
   readonly logged: string[] = [];
   readonly log = new LineLog("debug", (line) => void this.logged.push(line));
   readonly debug = false;

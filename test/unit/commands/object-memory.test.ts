@@ -1,7 +1,7 @@
 /** OBJECT and MEMORY where they tell of this server: what was used when, and what memory is taken. */
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { IDLE_MS, NATIVE_OBJECT_BYTES } from "../../../src/config.js";
+import { IDLE_MS, NATIVE_OBJECT_BYTES, PURGE_PAUSE_MS } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import { START_MS, type TestClient, TestServer } from "./harness.js";
@@ -147,6 +147,23 @@ describe("MEMORY STATS, DOCTOR and PURGE", () => {
     await setTimeout(0);
     expect(client.say("MEMORY PURGE")).toBe("+OK\r\n");
     expect(garbage.deref()).toBeUndefined();
+  });
+
+  test("collect once a second, however often they are asked", async () => {
+    const { server, client } = setUp();
+    const garbageOf = () => new WeakRef({ bytes: new Uint8Array(1000) });
+    const purge = async (garbage: WeakRef<object>) => {
+      await setTimeout(0);
+      expect(client.say("MEMORY PURGE")).toBe("+OK\r\n");
+      const isGone = garbage.deref() === undefined;
+      await setTimeout(0);
+      return isGone;
+    };
+    expect(await purge(garbageOf())).toBe(true);
+    const garbage = garbageOf();
+    expect(await purge(garbage)).toBe(false);
+    server.clock.advance(PURGE_PAUSE_MS);
+    expect(await purge(garbage)).toBe(true);
   });
 });
 

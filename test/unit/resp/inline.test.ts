@@ -1,9 +1,17 @@
 /** Inline requests: the cases were asked of a real Redis 7. */
 import { describe, expect, test } from "vitest";
-import { splitInline } from "../../../src/resp/inline.js";
+import { splitInline, splitUnquoted } from "../../../src/resp/inline.js";
 
 const split = (line: string): string[] | undefined =>
   splitInline(Buffer.from(line, "latin1"))?.map((arg) => arg.toString("latin1"));
+
+/** As places in the line, turned into what is there. */
+function splitInPlace(line: string): string[] | undefined {
+  const args: string[] = [];
+  const bytes = Buffer.from(`"${line}"`, "latin1");
+  const push = (start: number, end: number) => args.push(bytes.toString("latin1", start, end));
+  return splitUnquoted(bytes, 1, bytes.length - 1, { push }) ? args : undefined;
+}
 
 describe("an inline request", () => {
   test.each<[string, string, string[]]>([
@@ -25,6 +33,7 @@ describe("an inline request", () => {
     ["ends an argument at a carriage return", 'a\rb "c"\rd', ["a", "b", "c", "d"]],
   ])("%s", (_, line, args) => {
     expect(split(line)).toEqual(args);
+    expect(splitInPlace(line)).toEqual(/["']/.test(line) ? undefined : args);
   });
 
   test.each<[string, string]>([
