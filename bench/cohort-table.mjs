@@ -2,6 +2,7 @@
 // weeks after it; 20,000 active users a week out of 50,000,000.
 
 import { setBits } from "./support/connection.mjs";
+import { duelQuestion } from "./support/duel.mjs";
 import { Random } from "./support/random.mjs";
 import { cohortKey, makeBatches } from "./support/requests.mjs";
 
@@ -17,8 +18,7 @@ const byClient = /** @type {const} */ ({ kind: "cohort", rows, columns });
 const byCommand = /** @type {const} */ ({ kind: "COHORT", rows, columns });
 const cell = 1 / (rows * columns);
 
-/** @type {import("./support/duel.mjs").Question} */
-export const cohortTable = {
+export const cohortTable = duelQuestion({
   name: "cohort table",
   rows: [
     {
@@ -63,7 +63,7 @@ export const cohortTable = {
     }
     return counts;
   },
-};
+});
 
 /** @returns {Generator<[string, number]>} */
 function* activeUsers() {

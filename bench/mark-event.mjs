@@ -1,7 +1,8 @@
 // How fast is bitmapist's mark_event: MULTI, SETBIT of one user in the month, week, day and hour, EXEC?
 
-/** @type {import("./support/duel.mjs").Question} */
-export const markEvent = {
+import { duelQuestion } from "./support/duel.mjs";
+
+export const markEvent = duelQuestion({
   name: "mark_event",
   rows: [
     {
@@ -20,4 +21,4 @@ export const markEvent = {
   async verify() {
     return [];
   },
-};
+});
