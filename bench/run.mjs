@@ -7,10 +7,12 @@ import { parseArgs } from "node:util";
 import { bitCommands } from "./bit-commands.mjs";
 import { cohortTable } from "./cohort-table.mjs";
 import { markEvent } from "./mark-event.mjs";
+import { memory } from "./memory.mjs";
 import { sparseValues } from "./sparse-values.mjs";
 import { limitsHere } from "./support/limits.mjs";
 import { canPin, describeMachine, machineLine } from "./support/machine.mjs";
 import { resultTable } from "./support/result.mjs";
+import { tailLatency } from "./tail-latency.mjs";
 
 const usage = `Usage: npm run bench -- [options]
   --rounds N      rounds of each row on each side, alternating (default 5)
@@ -24,7 +26,7 @@ const usage = `Usage: npm run bench -- [options]
 BENCH_SELF=redis puts a redis-server in this server's place, to see the bench's own error.`;
 
 /** @type {readonly import("./support/result.mjs").Question[]} */
-const questions = [bitCommands, markEvent, cohortTable, sparseValues];
+const questions = [bitCommands, markEvent, cohortTable, sparseValues, memory, tailLatency];
 // Above these, in cores, a figure is not only the server's.
 const clientBusyMax = 0.95;
 const serverBusyMin = 0.9;

@@ -98,6 +98,11 @@ export class ServerProcess {
     return server;
   }
 
+  /** Whether it is this project's program, and no other in its place. */
+  get isThisProject() {
+    return this.side === "ours" && !selfIsRedis;
+  }
+
   /** @param {NodeJS.Signals} name */
   signal(name) {
     this.#child.kill(name);
