@@ -8,6 +8,7 @@ import { bitCommands } from "./bit-commands.mjs";
 import { cohortTable } from "./cohort-table.mjs";
 import { markEvent } from "./mark-event.mjs";
 import { memory } from "./memory.mjs";
+import { oneYear } from "./one-year.mjs";
 import { sparseValues } from "./sparse-values.mjs";
 import { limitsHere } from "./support/limits.mjs";
 import { canPin, describeMachine, machineLine } from "./support/machine.mjs";
@@ -20,13 +21,14 @@ const usage = `Usage: npm run bench -- [options]
   --warmup S      time before it that does not count (default 1)
   --only TEXT     only rows whose name contains the text; several with commas
   --long          also rows that take minutes, which run by themselves only where --only names them
+  --days N        days of the year of users (default 365), to try it out
   --json FILE     also write every figure there
   --readme        also put the table between <!-- bench --> and <!-- /bench --> in README.md
   --readme-file F that file instead of README.md
 BENCH_SELF=redis puts a redis-server in this server's place, to see the bench's own error.`;
 
 /** @type {readonly import("./support/result.mjs").Question[]} */
-const questions = [bitCommands, markEvent, cohortTable, sparseValues, memory, tailLatency];
+const questions = [bitCommands, markEvent, cohortTable, sparseValues, memory, tailLatency, oneYear];
 // Above these, in cores, a figure is not only the server's.
 const clientBusyMax = 0.95;
 const serverBusyMin = 0.9;
@@ -44,6 +46,7 @@ async function main() {
       seconds: { type: "string", default: "3" },
       warmup: { type: "string", default: "1" },
       only: { type: "string", default: "" },
+      days: { type: "string", default: "365" },
       long: { type: "boolean", default: false },
       json: { type: "string" },
       readme: { type: "boolean", default: false },
@@ -62,6 +65,7 @@ async function main() {
     rounds: positive("rounds", values.rounds),
     seconds: positive("seconds", values.seconds),
     warmupSeconds: positive("warmup", values.warmup),
+    days: positive("days", values.days),
     sides: /** @type {const} */ (["ours", "redis"]).filter((side) => side === "ours" || machine.redis !== undefined),
     progress,
   };

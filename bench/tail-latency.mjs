@@ -141,6 +141,7 @@ async function paced(server, perSecond, seed, { warmupSeconds, seconds }) {
   await sleep((warmupSeconds + seconds) * 1000);
   const result = await client.stop();
   server.pause();
+  if (result.latencies.total === 0) throw new Error(`${name}: ${server.side} answered nothing in ${seconds} s`);
   return result;
 }
 

@@ -4,7 +4,15 @@ import { markdownTable, shortNumber } from "./table.mjs";
 
 /** @typedef {import("./server-process.mjs").Side} Side */
 
-/** @typedef {{ rounds: number, seconds: number, warmupSeconds: number, sides: readonly Side[], progress: (line: string) => void }} Settings */
+/**
+ * @typedef {object} Settings
+ * @property {number} rounds
+ * @property {number} seconds
+ * @property {number} warmupSeconds
+ * @property {number} days of the year of users
+ * @property {readonly Side[]} sides
+ * @property {(line: string) => void} progress
+ */
 
 /**
  * @typedef {object} Question
