@@ -9,6 +9,7 @@ import { cohortTable } from "./cohort-table.mjs";
 import { markEvent } from "./mark-event.mjs";
 import { memory } from "./memory.mjs";
 import { oneYear } from "./one-year.mjs";
+import { realData } from "./real-data.mjs";
 import { sparseValues } from "./sparse-values.mjs";
 import { limitsHere } from "./support/limits.mjs";
 import { canPin, describeMachine, machineLine } from "./support/machine.mjs";
@@ -21,6 +22,7 @@ const usage = `Usage: npm run bench -- [options]
   --warmup S      time before it that does not count (default 1)
   --only TEXT     only rows whose name contains the text; several with commas
   --long          also rows that take minutes, which run by themselves only where --only names them
+  --realdata DIR  also rows over the bitmaps of that folder's files, see support/bitmap-file.mjs
   --days N        days of the year of users (default 365), to try it out
   --json FILE     also write every figure there
   --readme        also put the table between <!-- bench --> and <!-- /bench --> in README.md
@@ -46,6 +48,7 @@ async function main() {
       seconds: { type: "string", default: "3" },
       warmup: { type: "string", default: "1" },
       only: { type: "string", default: "" },
+      realdata: { type: "string" },
       days: { type: "string", default: "365" },
       long: { type: "boolean", default: false },
       json: { type: "string" },
@@ -72,11 +75,12 @@ async function main() {
 
   /** @type {Result[]} */
   const results = [];
-  for (const question of questions) {
+  const asked = [...questions, ...(values.realdata === undefined ? [] : realData(values.realdata))];
+  for (const question of asked) {
     const names = question.rows.map(({ name }) => name);
-    const asked = names.filter((name) => values.only.split(",").some((text) => name.includes(text)));
-    if (asked.length > 0 && (!question.isLong || values.long || values.only !== ""))
-      results.push(...(await question.run(asked, settings)));
+    const rows = names.filter((name) => values.only.split(",").some((text) => name.includes(text)));
+    if (rows.length > 0 && (!question.isLong || values.long || values.only !== ""))
+      results.push(...(await question.run(rows, settings)));
   }
   if (results.length === 0) throw new Error(`no row's name contains "${values.only}"`);
 
