@@ -34,6 +34,7 @@ import { milliseconds, shortNumber } from "./table.mjs";
 /**
  * @typedef {object} Duel what is asked of both servers on one data set
  * @property {string} name
+ * @property {readonly string[]} [args] further ones for the command lines of both servers
  * @property {readonly Row[]} rows
  * @property {(connection: Connection) => Promise<void>} load puts the data set into an empty server
  * @property {(connection: Connection, side: Side) => Promise<readonly number[]>} verify replies that must be equal on both
@@ -47,6 +48,7 @@ import { milliseconds, shortNumber } from "./table.mjs";
  * @property {number | null} serverBusy medians of the rounds, see JobResult
  * @property {number | null} clientBusy
  * @property {number | null} othersBusy
+ * @property {number} [loadedBytes] memory above the empty process when all was loaded
  * @property {{ maxMs: number, p999Ms: number, ownPauseMsMax: number }} [others] what another client has waited, the longest of all rounds
  */
 
@@ -78,13 +80,16 @@ export function duelQuestion(duel) {
 async function runDuel(question, rows, settings) {
   /** @type {ServerProcess[]} */
   const servers = [];
+  /** @type {Map<Side | Limit, number>} */
+  const loadedBytes = new Map();
   try {
     /** @type {(readonly number[])[]} */
     const verified = [];
     for (const side of settings.sides) {
-      const server = await ServerProcess.start(side);
+      const server = await ServerProcess.start(side, undefined, { args: question.args ?? [] });
       servers.push(server);
       verified.push(await prepare(question, server, settings));
+      loadedBytes.set(side, server.rssBytes() - server.emptyRssBytes);
       server.pause();
     }
     if (verified.some((replies) => replies.some((reply, i) => reply !== verified[0]?.[i])))
@@ -98,7 +103,7 @@ async function runDuel(question, rows, settings) {
     const results = [];
     for (const row of rows) {
       const asked = servers.filter(({ side }) => row.limits || side === "ours" || side === "redis");
-      results.push(await runRow(question, row, asked, settings));
+      results.push(await runRow(question, row, asked, loadedBytes, settings));
     }
     return results;
   } finally {
@@ -131,10 +136,11 @@ async function prepare(question, server, settings) {
  * @param {Duel} question
  * @param {Row} row
  * @param {readonly ServerProcess[]} servers
+ * @param {ReadonlyMap<Side | Limit, number>} loadedBytes
  * @param {Settings} settings
  * @returns {Promise<Result>}
  */
-async function runRow(question, row, servers, settings) {
+async function runRow(question, row, servers, loadedBytes, settings) {
   /** @type {Map<Side | Limit, Round[]>} */
   const results = new Map(servers.map((server) => [server.side, []]));
   for (let round = 0; round < settings.rounds; round++) {
@@ -155,7 +161,7 @@ async function runRow(question, row, servers, settings) {
   /** @param {Side | Limit} side */
   const of = (side) => {
     const rounds = results.get(side);
-    return rounds && summary(asked(row, side), rounds);
+    return rounds && { ...summary(asked(row, side), rounds), loadedBytes: loadedBytes.get(side) ?? 0 };
   };
   return resultOf(question, row, /** @type {Rounds} */ (of("ours")), of("redis"), {
     null: of("null"),

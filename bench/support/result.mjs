@@ -30,6 +30,8 @@ import { markdownTable, shortNumber } from "./table.mjs";
  * @property {number | null} [clientBusy]
  * @property {number | null} [othersBusy]
  * @property {{ ownPauseMsMax: number }} [others]
+ * @property {number} [loadedBytes] memory above the empty process, before anything was measured
+ * @property {import("./stats.mjs").Spread} [perSecond]
  */
 
 /** @typedef {{ asked: string, measured?: string, holds: boolean }} Promised */
