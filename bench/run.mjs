@@ -18,8 +18,8 @@ import { tailLatency } from "./tail-latency.mjs";
 
 const usage = `Usage: npm run bench -- [options]
   --rounds N      rounds of each row on each side, alternating (default 5)
-  --seconds S     time measured in a round (default 3)
-  --warmup S      time before it that does not count (default 1)
+  --seconds S     time measured in a round (default 1)
+  --warmup S      time before it that does not count (default 0.5)
   --only TEXT     only rows whose name contains the text; several with commas
   --long          also rows that take minutes, which run by themselves only where --only names them
   --realdata DIR  also rows over the bitmaps of that folder's files, see support/bitmap-file.mjs
@@ -45,8 +45,8 @@ async function main() {
   const { values } = parseArgs({
     options: {
       rounds: { type: "string", default: "5" },
-      seconds: { type: "string", default: "3" },
-      warmup: { type: "string", default: "1" },
+      seconds: { type: "string", default: "1" },
+      warmup: { type: "string", default: "0.5" },
       only: { type: "string", default: "" },
       realdata: { type: "string" },
       days: { type: "string", default: "365" },
@@ -87,7 +87,8 @@ async function main() {
   const report = [
     resultTable(results),
     "",
-    `Median of ${settings.rounds} alternating rounds of ${settings.seconds} s (lowest to highest). Ratio: how many times as fast as Redis. Latency: p50 / p99 / p99.9 in milliseconds, of a whole pipeline, transaction or cell.`,
+    `Median of ${settings.rounds} alternating rounds of ${settings.seconds} s (lowest to highest). Ratio: how many times as fast as Redis, or as small. Latency: p50 / p99 / p99.9 in milliseconds, of a whole pipeline, transaction or cell; what others wait: the longest, and p99.9, of another client's GETBIT every millisecond. Memory is RSS above the empty process, of one run.`,
+    "Share: of what a server in Node that only parses and gives each request the same reply reaches, and an echo in C.",
     `${pinningNote()} Both sync once a second; redis-server runs with \`--appendonly yes --appendfsync everysec\` and does not rewrite its log meanwhile.`,
     `${machineLine(machine)}.`,
     ...doubts(results),
