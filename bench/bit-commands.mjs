@@ -1,21 +1,22 @@
 // How fast are SETBIT, GETBIT and BITCOUNT, over many keys and with many clients?
 
+import { bitRow } from "./support/bit-rows.mjs";
 import { setBits } from "./support/connection.mjs";
+import { duelQuestion } from "./support/duel.mjs";
 import { Random } from "./support/random.mjs";
 import { bitKey } from "./support/requests.mjs";
 
 const keys = 10_000;
 const ids = 1_000_000;
 const bitsPerKey = 100;
-const connections = 50;
 
-/** @type {import("./support/duel.mjs").Question} */
-export const bitCommands = {
+export const bitCommands = duelQuestion({
   name: "bit commands",
   rows: [
-    ...[1, 16, 100].map((pipeline) => bitRow("SETBIT", pipeline)),
-    ...[1, 16, 100].map((pipeline) => bitRow("GETBIT", pipeline)),
-    bitRow("BITCOUNT", 16),
+    // A BITCOUNT is work; of the others most is the way in and out.
+    ...[1, 16, 100].map((pipeline) => ({ ...bitRow("SETBIT", pipeline, { keys, ids }), limits: true })),
+    ...[1, 16, 100].map((pipeline) => ({ ...bitRow("GETBIT", pipeline, { keys, ids }), limits: true })),
+    bitRow("BITCOUNT", 16, { keys, ids }),
   ],
   async load(connection) {
     await setBits(connection, startBits());
@@ -28,25 +29,7 @@ export const bitCommands = {
     }
     return counts;
   },
-};
-
-/**
- * @param {"SETBIT" | "GETBIT" | "BITCOUNT"} kind
- * @param {number} pipeline
- * @returns {import("./support/duel.mjs").Row}
- */
-function bitRow(kind, pipeline) {
-  return {
-    name: `${kind}, pipeline ${pipeline}`,
-    figure: "rate",
-    unit: "commands",
-    perOperation: pipeline,
-    connections,
-    pipeline,
-    wholeCycles: false,
-    workload: { kind, keys, ids },
-  };
-}
+});
 
 /**
  * The highest id in each key first, so that no string of Redis grows while it is measured; then random ones.

@@ -2,12 +2,11 @@
 // server and into redis-server, compares every BITCOUNT and 1,000 random BITOPs, restarts this server, compares again,
 // kills it, compares again, and prints what both need in memory and on disk. Any difference ends it with exit code 1.
 
-import { existsSync, readFileSync } from "node:fs";
-import path from "node:path";
+import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { gunzipSync } from "node:zlib";
+import { bitmapFileName, readBitmapFile, shuffledBits } from "./support/bitmap-file.mjs";
 import { bitCounts, Connection, setBits } from "./support/connection.mjs";
 import { describeMachine, machineLine } from "./support/machine.mjs";
 import { Random } from "./support/random.mjs";
@@ -247,7 +246,9 @@ class Comparison {
  */
 async function load(server, data, seed) {
   const startedAt = performance.now();
-  const count = await withConnection(server, (connection) => setBits(connection, shuffled(data, seed)));
+  const count = await withConnection(server, (connection) =>
+    setBits(connection, shuffledBits(data.bitmaps, censusKey, seed)),
+  );
   const seconds = (performance.now() - startedAt) / 1000;
   progress(`${server.side}: ${thousands(count)} SETBIT in ${seconds.toFixed(1)} s`);
 }
@@ -286,22 +287,6 @@ function randomBitop(random, target, keys) {
   return ["BITOP", operation, target, ...Array.from({ length: sources }, () => random.pick(keys))];
 }
 
-/**
- * All bits of all bitmaps in random order, as events of many users arrive.
- * @param {Data} data
- * @param {number} seed
- * @returns {Generator<[string, number]>}
- */
-function* shuffled({ bitmaps }, seed) {
-  const places = bitmaps.flatMap((bitmap, i) => bitmap.map((_, j) => [i, j]));
-  const order = Uint32Array.from(places.keys());
-  new Random(seed).shuffle(order);
-  for (const place of order) {
-    const [i = 0, j = 0] = places[place] ?? [];
-    yield [censusKey(i), bitmaps[i]?.[j] ?? 0];
-  }
-}
-
 /** @param {number} index */
 function censusKey(index) {
   return `census:${String(index).padStart(3, "0")}`;
@@ -315,10 +300,7 @@ function censusKey(index) {
 function readData(file, seed) {
   const found = file ?? (existsSync(censusFile) ? censusFile : undefined);
   if (found === undefined) return { name: `data made with seed ${seed}`, bitmaps: madeBitmaps(seed) };
-  const bytes = readFileSync(found);
-  const text = (found.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("latin1");
-  const bitmaps = text.split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.split(",").map(Number)]));
-  return { name: path.basename(found).replace(/\.txt(\.gz)?$/, ""), bitmaps };
+  return { name: bitmapFileName(found), bitmaps: readBitmapFile(found) };
 }
 
 /**

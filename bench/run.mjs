@@ -7,36 +7,50 @@ import { parseArgs } from "node:util";
 import { bitCommands } from "./bit-commands.mjs";
 import { cohortTable } from "./cohort-table.mjs";
 import { markEvent } from "./mark-event.mjs";
-import { duel } from "./support/duel.mjs";
+import { memory } from "./memory.mjs";
+import { oneYear } from "./one-year.mjs";
+import { realData } from "./real-data.mjs";
+import { sparseValues } from "./sparse-values.mjs";
+import { limitsHere } from "./support/limits.mjs";
 import { canPin, describeMachine, machineLine } from "./support/machine.mjs";
-import { markdownTable, milliseconds, shortNumber } from "./support/table.mjs";
+import { resultTable } from "./support/result.mjs";
+import { tailLatency } from "./tail-latency.mjs";
 
 const usage = `Usage: npm run bench -- [options]
   --rounds N      rounds of each row on each side, alternating (default 5)
-  --seconds S     time measured in a round (default 3)
-  --warmup S      time before it that does not count (default 1)
+  --seconds S     time measured in a round (default 1)
+  --warmup S      time before it that does not count (default 0.5)
   --only TEXT     only rows whose name contains the text; several with commas
+  --long          also rows that take minutes, which run by themselves only where --only names them
+  --realdata DIR  also rows over the bitmaps of that folder's files, see support/bitmap-file.mjs
+  --days N        days of the year of users (default 365), to try it out
   --json FILE     also write every figure there
   --readme        also put the table between <!-- bench --> and <!-- /bench --> in README.md
   --readme-file F that file instead of README.md
 BENCH_SELF=redis puts a redis-server in this server's place, to see the bench's own error.`;
 
-const questions = [bitCommands, markEvent, cohortTable];
+/** @type {readonly import("./support/result.mjs").Question[]} */
+const questions = [bitCommands, markEvent, cohortTable, sparseValues, memory, tailLatency, oneYear];
 // Above these, in cores, a figure is not only the server's.
 const clientBusyMax = 0.95;
 const serverBusyMin = 0.9;
 const othersBusyMax = 0.15;
+// Above this, in milliseconds, what another client has waited is not only the server's.
+const ownPauseMsMax = 2;
 
-/** @typedef {import("./support/duel.mjs").RowResult} RowResult */
-/** @typedef {import("./support/duel.mjs").SideResult} SideResult */
+/** @typedef {import("./support/result.mjs").Result} Result */
+/** @typedef {import("./support/result.mjs").Measured} Measured */
 
 async function main() {
   const { values } = parseArgs({
     options: {
       rounds: { type: "string", default: "5" },
-      seconds: { type: "string", default: "3" },
-      warmup: { type: "string", default: "1" },
+      seconds: { type: "string", default: "1" },
+      warmup: { type: "string", default: "0.5" },
       only: { type: "string", default: "" },
+      realdata: { type: "string" },
+      days: { type: "string", default: "365" },
+      long: { type: "boolean", default: false },
       json: { type: "string" },
       readme: { type: "boolean", default: false },
       "readme-file": { type: "string", default: fileURLToPath(new URL("../README.md", import.meta.url)) },
@@ -48,27 +62,33 @@ async function main() {
     return;
   }
   const machine = describeMachine();
+  if (!limitsHere().includes("echo")) progress("gcc is not installed or this is not Linux: the C echo is left out");
   if (machine.redis === undefined) progress("redis-server is not installed: only this server's figures follow");
   const settings = {
     rounds: positive("rounds", values.rounds),
     seconds: positive("seconds", values.seconds),
     warmupSeconds: positive("warmup", values.warmup),
+    days: positive("days", values.days),
     sides: /** @type {const} */ (["ours", "redis"]).filter((side) => side === "ours" || machine.redis !== undefined),
     progress,
   };
 
-  /** @type {RowResult[]} */
+  /** @type {Result[]} */
   const results = [];
-  for (const question of questions) {
-    const rows = question.rows.filter((row) => values.only.split(",").some((text) => row.name.includes(text)));
-    if (rows.length > 0) results.push(...(await duel(question, rows, settings)));
+  const asked = [...questions, ...(values.realdata === undefined ? [] : realData(values.realdata))];
+  for (const question of asked) {
+    const names = question.rows.map(({ name }) => name);
+    const rows = names.filter((name) => values.only.split(",").some((text) => name.includes(text)));
+    if (rows.length > 0 && (!question.isLong || values.long || values.only !== ""))
+      results.push(...(await question.run(rows, settings)));
   }
   if (results.length === 0) throw new Error(`no row's name contains "${values.only}"`);
 
   const report = [
     resultTable(results),
     "",
-    `Median of ${settings.rounds} alternating rounds of ${settings.seconds} s (lowest to highest). Ratio: how many times as fast as Redis. Latency: p50 / p99 / p99.9 in milliseconds, of a whole pipeline, transaction or cell.`,
+    `Median of ${settings.rounds} alternating rounds of ${settings.seconds} s (lowest to highest). Ratio: how many times as fast as Redis, or as small. Latency: p50 / p99 / p99.9 in milliseconds, of a whole pipeline, transaction or cell; what others wait: the longest, and p99.9, of another client's GETBIT every millisecond. Memory is RSS above the empty process, of one run.`,
+    "Share: of what a server in Node that only parses and gives each request the same reply reaches, and an echo in C.",
     `${pinningNote()} Both sync once a second; redis-server runs with \`--appendonly yes --appendfsync everysec\` and does not rewrite its log meanwhile.`,
     `${machineLine(machine)}.`,
     ...doubts(results),
@@ -97,38 +117,6 @@ function positive(name, text) {
   return value;
 }
 
-/** @param {readonly RowResult[]} results */
-function resultTable(results) {
-  return markdownTable(
-    ["work", "bitmapist-server", "Redis", "ratio", "latency", "Redis' latency"],
-    results.map(({ row, ours, redis, ratio }) => [
-      row.name,
-      figure(row, ours),
-      redis ? figure(row, redis) : "-",
-      ratio === undefined
-        ? "-"
-        : `**${shortNumber(ratio.median)}** (${shortNumber(ratio.min)} to ${shortNumber(ratio.max)})`,
-      latency(ours),
-      redis ? latency(redis) : "-",
-    ]),
-  );
-}
-
-/**
- * @param {import("./support/duel.mjs").Row} row
- * @param {SideResult} result
- */
-function figure(row, { perSecond: { median, min, max } }) {
-  if (row.figure === "time")
-    return `${shortNumber(1000 / median)} ms (${shortNumber(1000 / max)} to ${shortNumber(1000 / min)})`;
-  return `${shortNumber(median)}/s (${shortNumber(min)} to ${shortNumber(max)})`;
-}
-
-/** @param {SideResult} result */
-function latency({ latency: { p50, p99, p999 } }) {
-  return [p50, p99, p999].map(milliseconds).join(" / ");
-}
-
 function pinningNote() {
   return canPin()
     ? "Each server ran on one core, alone, and the load client on another."
@@ -137,18 +125,22 @@ function pinningNote() {
 
 /**
  * What a reader must know before believing the figures.
- * @param {readonly RowResult[]} results
+ * @param {readonly Result[]} results
  */
 function doubts(results) {
-  /** @param {(side: SideResult) => boolean} test */
+  /** @param {(side: Measured) => boolean} test */
   const rowsWhere = (test) =>
-    results.filter(({ ours, redis }) => test(ours) || (redis !== undefined && test(redis))).map(({ row }) => row.name);
+    results.filter(({ ours, redis }) => test(ours) || (redis !== undefined && test(redis))).map(({ name }) => name);
   const clientLimited = rowsWhere(
     ({ clientBusy, serverBusy }) => (clientBusy ?? 0) > clientBusyMax && (serverBusy ?? 0) < serverBusyMin,
   );
+  const paused = rowsWhere(({ others }) => (others?.ownPauseMsMax ?? 0) > ownPauseMsMax);
   const disturbed = rowsWhere(({ othersBusy }) => (othersBusy ?? 0) > othersBusyMax);
   return [
     ...(clientLimited.length > 0 ? [`The load client was the limit in: ${clientLimited.join("; ")}.`] : []),
+    ...(paused.length > 0
+      ? [`The client that waits was itself held up for more than ${ownPauseMsMax} ms in: ${paused.join("; ")}.`]
+      : []),
     ...(disturbed.length > 0 ? [`Other programs disturbed the machine in: ${disturbed.join("; ")}.`] : []),
   ];
 }

@@ -3,9 +3,10 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import path from "node:path";
 import { runLoad } from "../support/load.mjs";
-import { ServerProcess, temporaryFolder } from "../support/server-process.mjs";
+import { ServerProcess } from "../support/server-process.mjs";
 import { median } from "../support/stats.mjs";
 import { shortNumber, thousands } from "../support/table.mjs";
+import { temporaryFolder } from "../support/temporary-folder.mjs";
 import { scaledPowerOfTen } from "../support/values.mjs";
 
 const keysFull = 10_000;

@@ -10,8 +10,9 @@ import { committed, field, info, settled, waitFor } from "../support/info.mjs";
 import { fileBytes, processIo } from "../support/process-io.mjs";
 import { Random } from "../support/random.mjs";
 import { largest, Sampler } from "../support/sampler.mjs";
-import { ServerProcess, temporaryFolder } from "../support/server-process.mjs";
+import { ServerProcess } from "../support/server-process.mjs";
 import { megabytes, shortNumber, thousands } from "../support/table.mjs";
+import { temporaryFolder } from "../support/temporary-folder.mjs";
 import { randomBits, scaled } from "../support/values.mjs";
 
 const keys = 1_000;

@@ -6,9 +6,10 @@ import { info } from "../support/info.mjs";
 import { runLoad } from "../support/load.mjs";
 import { toldLatencies, whilePinging } from "../support/paced.mjs";
 import { bitKey } from "../support/requests.mjs";
-import { ServerProcess, temporaryFolder } from "../support/server-process.mjs";
+import { ServerProcess } from "../support/server-process.mjs";
 import { median } from "../support/stats.mjs";
 import { milliseconds, shortNumber, thousands } from "../support/table.mjs";
+import { temporaryFolder } from "../support/temporary-folder.mjs";
 import { scaledPowerOfTen } from "../support/values.mjs";
 
 const keysFull = 10_000;

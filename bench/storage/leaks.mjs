@@ -11,7 +11,7 @@ import { Random } from "../support/random.mjs";
 import { Sampler } from "../support/sampler.mjs";
 import { ServerProcess } from "../support/server-process.mjs";
 import { median } from "../support/stats.mjs";
-import { lineChart } from "../support/svg.mjs";
+import { svgPlot } from "../support/svg.mjs";
 import { megabytes, shortNumber, thousands } from "../support/table.mjs";
 import { randomBits } from "../support/values.mjs";
 
@@ -72,7 +72,11 @@ export const leaks = {
         const points = samples.map(({ seconds: x, value }) => ({ x: x / 60, y: value / 1e6 }));
         writeFileSync(
           path.join(svg, "leaks.svg"),
-          lineChart("Memory under a mixed load", "minutes", "RSS in MB", points),
+          svgPlot({
+            title: "Memory under a mixed load",
+            xLabel: "minutes",
+            panels: [{ title: "", yLabel: "RSS in MB", lines: [{ name: "RSS", points }] }],
+          }),
         );
       }
       return {

@@ -31,7 +31,8 @@ class LoadConnection {
   /** @param {number} index */
   constructor(index) {
     this.#random = new Random(job.seed * 100_003 + index);
-    this.#batches = makeBatches(job.workload, job.pipeline, this.#random);
+    const batches = makeBatches(job.workload, job.pipeline, this.#random);
+    this.#batches = job.echoed ? batches.map(echoed) : batches;
     this.stopped = new Promise((resolve) => {
       this.#stop = () => resolve(undefined);
     });
@@ -77,6 +78,14 @@ class LoadConnection {
     }
     this.#send();
   }
+}
+
+/**
+ * A batch as it comes back from an echo: its own lines.
+ * @param {import("./requests.mjs").Batch} batch
+ */
+function echoed(batch) {
+  return { ...batch, replyLines: batch.bytes.toString("latin1").split("\n").length - 1 };
 }
 
 /**

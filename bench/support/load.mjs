@@ -16,6 +16,7 @@ import { clientCore, pinned } from "./server-process.mjs";
  * @property {number} warmupSeconds
  * @property {number} seconds
  * @property {boolean} wholeCycles
+ * @property {boolean} [echoed] the replies are the requests
  * @property {number} secondsMax after which the job is an error
  */
 

@@ -28,6 +28,11 @@ export class Random {
     return Math.floor((this.next() / 4294967296) * limit);
   }
 
+  /** A number from 0 on, below 1. */
+  part() {
+    return this.next() / 4294967296;
+  }
+
   /**
    * True with the given probability.
    * @param {number} probability

@@ -10,11 +10,15 @@ import { Random } from "./random.mjs";
  * @typedef {{ kind: "mark_event", events: number, ids: number }} MarkEventWorkload
  * @typedef {{ kind: "cohort", rows: number, columns: number }} CohortWorkload
  * @typedef {{ kind: "COHORT", rows: number, columns: number }} CohortCommandWorkload the same table, by one command
- * @typedef {BitWorkload | MarkEventWorkload | CohortWorkload | CohortCommandWorkload} Workload
+ * @typedef {{ kind: "BITOP", operation: "AND" | "OR" | "XOR" | "NOT", keys: number }} BitopWorkload of two of these keys, or
+ *   one for NOT; the result is counted
+ * @typedef {BitWorkload | BitopWorkload | MarkEventWorkload | CohortWorkload | CohortCommandWorkload} Workload
  */
 
 // bitmapist's keys for the month, week, day and hour of an event.
 const markEventSpans = ["_2025-11", "_W2025-48", "_2025-11-24", "_2025-11-24-10"];
+
+const bitopTarget = "bitop";
 
 /**
  * @typedef {object} Field digits that are drawn anew for each send
@@ -47,6 +51,8 @@ export function makeBatches(workload, pipeline, random) {
       return cohortBatches(workload);
     case "COHORT":
       return [cohortCommandBatch(workload)];
+    case "BITOP":
+      return [bitopBatch(workload)];
     default:
       return [bitBatch(workload, pipeline, random)];
   }
@@ -108,11 +114,8 @@ function digitsOf(count) {
  */
 function bitBatch({ kind, keys, ids, keysUsed = keys }, pipeline, random) {
   const writer = new BatchWriter();
-  // Where every number of that many digits is a key, drawing digits is enough.
-  const limit = keysUsed === 10 ** String(keys - 1).length ? undefined : keysUsed;
   for (let i = 0; i < pipeline; i++) {
-    const key = writer.field(String(keys - 1).length, true, limit);
-    const keyArgument = ["key:", key];
+    const keyArgument = writer.key(keys, keysUsed);
     if (kind === "BITCOUNT") {
       writer.command(["BITCOUNT"], keyArgument);
     } else {
@@ -140,6 +143,18 @@ function markEventBatch({ events, ids }, random) {
   writer.command(["EXEC"]);
   // +OK, a +QUEUED each, the array's header and its integers.
   return writer.batch(2 + 2 * keys.length, true);
+}
+
+/**
+ * @param {BitopWorkload} workload
+ * @returns {Batch}
+ */
+function bitopBatch({ operation, keys }) {
+  const writer = new BatchWriter();
+  const sources = Array.from({ length: operation === "NOT" ? 1 : 2 }, () => writer.key(keys));
+  writer.command(["BITOP"], [operation], [bitopTarget], ...sources);
+  writer.command(["BITCOUNT"], [bitopTarget]);
+  return writer.batch(2, true);
 }
 
 /**
@@ -216,6 +231,17 @@ class BatchWriter {
     const field = { width, leadingZero, offsets: [], ...(limit === undefined ? {} : { limit }) };
     this.#fields.push(field);
     return field;
+  }
+
+  /**
+   * One of key:0 .. key:keys-1, or of the first `used` of them, as an argument.
+   * @param {number} keys
+   * @param {number} [used]
+   */
+  key(keys, used = keys) {
+    const width = String(keys - 1).length;
+    // Where every number of that many digits is a key, drawing digits is enough.
+    return ["key:", this.field(width, true, used === 10 ** width ? undefined : used)];
   }
 
   /** @param {...(readonly (string | Field)[])} args each argument in parts */

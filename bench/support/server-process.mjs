@@ -3,16 +3,18 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Connection } from "./connection.mjs";
+import { limitCommand } from "./limits.mjs";
 import { canPin } from "./machine.mjs";
+import { removeFolder, temporaryFolder } from "./temporary-folder.mjs";
 
 /** @typedef {"ours" | "redis"} Side */
+/** @typedef {"null" | "echo"} Limit a server that does nothing: what no server can be faster than, see limits.mjs */
 /**
  * @typedef {object} StartOptions
  * @property {readonly string[]} [args] further ones for its command line
@@ -33,27 +35,11 @@ const pin = canPin();
 
 /** @type {Set<ServerProcess>} */
 const running = new Set();
-/** @type {Set<string>} */
-const folders = new Set();
 
 process.on("exit", () => {
   for (const server of running) server.signal("SIGKILL");
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => process.exit(1));
-
-/** A temporary folder that is removed when this process ends. */
-export function temporaryFolder() {
-  const folder = mkdtempSync(path.join(tmpdir(), "bitmapist-bench-"));
-  folders.add(folder);
-  return folder;
-}
-
-/** @param {string} folder */
-export function removeFolder(folder) {
-  rmSync(folder, { recursive: true, force: true });
-  folders.delete(folder);
-}
 
 /**
  * The command line, bound to a core if the machine can do that.
@@ -75,7 +61,7 @@ export class ServerProcess {
   #paused = false;
 
   /**
-   * @param {Side} side
+   * @param {Side | Limit} side
    * @param {string} folder
    * @param {number} port
    * @param {import("node:child_process").ChildProcess} child
@@ -92,7 +78,7 @@ export class ServerProcess {
 
   /**
    * Starts a server on the files of the folder and waits until it answers.
-   * @param {Side} side
+   * @param {Side | Limit} side
    * @param {string} [folder] an own, temporary one if missing
    * @param {StartOptions} [options]
    */
@@ -110,6 +96,11 @@ export class ServerProcess {
     await sleep(300);
     server.emptyRssBytes = server.rssBytes();
     return server;
+  }
+
+  /** Whether it is this project's program, and no other in its place. */
+  get isThisProject() {
+    return this.side === "ours" && !selfIsRedis;
   }
 
   /** @param {NodeJS.Signals} name */
@@ -210,12 +201,13 @@ export class ServerProcess {
 }
 
 /**
- * @param {Side} side
+ * @param {Side | Limit} side
  * @param {string} folder
  * @param {number} port
  * @returns {string[]}
  */
 function commandLine(side, folder, port) {
+  if (side === "null" || side === "echo") return limitCommand(side, port);
   if (side === "ours" && !selfIsRedis)
     return [process.execPath, ourProgram, "--addr", `127.0.0.1:${port}`, "--db", path.join(folder, "bitmapist.db")];
   return [

@@ -1,58 +1,97 @@
-// A curve as a small SVG, readable on light and on dark ground.
+// Curves as an SVG, drawn by ECharts, readable on light and on dark ground.
 
-const width = 640;
-const height = 240;
-const margin = { left: 56, right: 16, top: 32, bottom: 40 };
-const ticks = 4;
+import { init } from "echarts";
 
-/**
- * @param {string} title
- * @param {string} xLabel
- * @param {string} yLabel
- * @param {readonly { x: number, y: number }[]} points
- */
-export function lineChart(title, xLabel, yLabel, points) {
-  const xMax = Math.max(...points.map(({ x }) => x), Number.MIN_VALUE);
-  const yMax = roundUp(Math.max(...points.map(({ y }) => y), Number.MIN_VALUE));
-  const across = (/** @type {number} */ x) => margin.left + (x / xMax) * (width - margin.left - margin.right);
-  const down = (/** @type {number} */ y) => height - margin.bottom - (y / yMax) * (height - margin.top - margin.bottom);
-  const line = points.map(({ x, y }) => `${across(x).toFixed(1)},${down(y).toFixed(1)}`).join(" ");
-  const marks = Array.from({ length: ticks + 1 }, (_, i) => i / ticks);
-  const text = (
-    /** @type {number} */ x,
-    /** @type {number} */ y,
-    /** @type {string} */ anchor,
-    /** @type {string} */ content,
-  ) => `  <text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}">${content}</text>`;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="11" fill="#888">`,
-    text(width / 2, 16, "middle", title),
-    ...marks.map((part) => {
-      const y = down(part * yMax);
-      return [
-        `  <line x1="${margin.left}" x2="${width - margin.right}" y1="${y.toFixed(1)}" y2="${y.toFixed(1)}" stroke="#888" stroke-opacity="0.3"/>`,
-        text(margin.left - 6, y + 4, "end", short(part * yMax)),
-        text(across(part * xMax), height - margin.bottom + 16, "middle", short(part * xMax)),
-      ].join("\n");
-    }),
-    text(width / 2, height - 6, "middle", xLabel),
-    text(margin.left, margin.top - 10, "start", yLabel),
-    `  <polyline points="${line}" fill="none" stroke="#3b82f6" stroke-width="1.5"/>`,
-    "</svg>",
-    "",
-  ].join("\n");
-}
+const panelWidth = 420;
+const panelHeight = 240;
+const columnsMax = 2;
+const titleHeight = 56;
+const margin = { left: 64, right: 24, top: 36, bottom: 44 };
+const gray = "#888888";
+const colors = ["#3b82f6", "#ef4444"];
+
+/** @typedef {{ x: number, y: number }} Point */
+/** @typedef {{ name: string, points: readonly Point[] }} Line */
+/** @typedef {{ title: string, yLabel: string, lines: readonly Line[] }} Panel */
 
 /**
- * 1, 2 or 5 times a power of ten.
- * @param {number} value
+ * @param {object} plot
+ * @param {string} plot.title
+ * @param {string} plot.xLabel
+ * @param {readonly Panel[]} plot.panels side by side, over the same x
+ * @param {boolean} [plot.isLogarithmic] both axes
+ * @returns {string}
  */
-function roundUp(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((factor) => factor * power >= value) ?? 10) * power;
+export function svgPlot({ title, xLabel, panels, isLogarithmic = false }) {
+  const columns = Math.min(columnsMax, panels.length);
+  const width = columns * panelWidth;
+  const height = titleHeight + Math.ceil(panels.length / columns) * panelHeight;
+  const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
+  const axis = /** @type {const} */ ({
+    type: isLogarithmic ? "log" : "value",
+    axisLine: { lineStyle: { color: gray } },
+    axisLabel: { color: gray, formatter: short },
+    splitLine: { lineStyle: { color: gray, opacity: 0.3 } },
+    nameTextStyle: { color: gray },
+  });
+  const places = panels.map((_, i) => ({
+    left: (i % columns) * panelWidth + margin.left,
+    top: titleHeight + Math.floor(i / columns) * panelHeight + margin.top,
+  }));
+  const names = [...new Set(panels.flatMap(({ lines }) => lines.map(({ name }) => name)))];
+  chart.setOption({
+    animation: false,
+    color: colors,
+    title: [
+      { text: title, left: "center", top: 4, textStyle: { color: gray, fontSize: 14 } },
+      ...panels.map((panel, i) => ({
+        text: panel.title,
+        left: places[i]?.left ?? 0,
+        top: (places[i]?.top ?? 0) - margin.top + 2,
+        textStyle: { color: gray, fontSize: 11 },
+      })),
+    ],
+    legend: { data: names.length > 1 ? names : [], top: 26, textStyle: { color: gray } },
+    grid: places.map(({ left, top }) => ({
+      left,
+      top,
+      width: panelWidth - margin.left - margin.right,
+      height: panelHeight - margin.top - margin.bottom,
+    })),
+    xAxis: panels.map((_, gridIndex) => ({
+      ...axis,
+      gridIndex,
+      name: xLabel,
+      nameLocation: "middle",
+      nameGap: 24,
+    })),
+    yAxis: panels.map(({ yLabel }, gridIndex) => ({
+      ...axis,
+      gridIndex,
+      name: yLabel,
+      nameLocation: "middle",
+      nameGap: 44,
+      nameRotate: 90,
+    })),
+    series: panels.flatMap(({ lines }, index) =>
+      lines.map(({ name, points }) => ({
+        type: "line",
+        name,
+        xAxisIndex: index,
+        yAxisIndex: index,
+        color: colors[names.indexOf(name)],
+        symbolSize: isLogarithmic ? 5 : 0,
+        data: points.map(({ x, y }) => [x, y]),
+      })),
+    ),
+  });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return `${svg}\n`;
 }
 
 /** @param {number} value */
 function short(value) {
-  return Number(value.toPrecision(3)).toString();
+  if (value >= 1e6) return `${Number((value / 1e6).toPrecision(3))}M`;
+  return value >= 1e3 ? `${Number((value / 1e3).toPrecision(3))}k` : `${Number(value.toPrecision(3))}`;
 }
