@@ -2,7 +2,7 @@
 // strings, more than is here to measure: their lengths are computed, and the rule is checked with a part of the keys in Redis.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { IDLE_MS } from "../dist/config.js";
+import { IDLE_MS } from "../src/config.js";
 import { Connection, setBits } from "./support/connection.mjs";
 import { field, info } from "./support/info.mjs";
 import { settle } from "./support/memory.mjs";

@@ -2,9 +2,9 @@
 // request has the same reply. What is left to a server in Node.js is what it does beside. Usage: node null-server.mjs PORT
 
 import { createServer } from "node:net";
-import { readShared } from "../../dist/net/shared-read.js";
-import { Turn } from "../../dist/net/turn.js";
-import { RequestParser } from "../../dist/resp/request-parser.js";
+import { readShared } from "../../src/net/shared-read.js";
+import { Turn } from "../../src/net/turn.js";
+import { RequestParser } from "../../src/resp/request-parser.js";
 
 const reply = ":0\r\n";
 const backlog = 4_096;

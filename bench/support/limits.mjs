@@ -9,6 +9,7 @@ import { temporaryFolder } from "./temporary-folder.mjs";
 /** @typedef {import("./server-process.mjs").Limit} Limit */
 
 const nullServer = fileURLToPath(new URL("../limit/null-server.mjs", import.meta.url));
+const loader = new URL("../../test/support/typescript-loader.mjs", import.meta.url).href;
 const echoSource = fileURLToPath(new URL("../limit/echo.c", import.meta.url));
 
 /** @type {string | undefined | null} null before it was tried */
@@ -25,7 +26,7 @@ export function limitsHere() {
  * @returns {string[]}
  */
 export function limitCommand(limit, port) {
-  if (limit === "null") return [process.execPath, nullServer, String(port)];
+  if (limit === "null") return [process.execPath, "--import", loader, nullServer, String(port)];
   return [compiledEcho() ?? "", String(port)];
 }
 
