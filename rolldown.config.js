@@ -4,6 +4,9 @@
 export default {
   input: ["src/cli.ts", "src/storage/writer-worker.ts", "src/storage/backup-worker.ts"],
   platform: "node",
+  onwarn(warning) {
+    throw new Error(warning.message);
+  },
   // Packages stay in node_modules, where their native parts are.
   external: /^[^./]/,
   // All files lie in one folder: workers and package.json are found from whichever asks for them.

@@ -117,6 +117,9 @@ export const GATHER_TURNS_MAX = 16;
 /** Pause before a failed flush is tried again. */
 export const FLUSH_RETRY_MS = 1000;
 
+/** After so long without a change, in milliseconds, the memory that changes have used is given back. */
+export const REST_MS = 10_000;
+
 /** A key not used for this long leaves memory, as in the Go bitmapist-server. */
 export const IDLE_MS = 5 * 60_000;
 

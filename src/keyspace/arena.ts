@@ -5,6 +5,7 @@
  * It must not know what is in a block.
  */
 import { KIB } from "../config.js";
+import { giveBack } from "../passing-buffer.js";
 
 /** Bytes of a page that blocks are cut from. */
 export const PAGE_BYTES = 64 * KIB;
@@ -166,6 +167,12 @@ export class Arena {
     return (ref & (PAGE_UNITS - 1)) << UNIT_BITS;
   }
 
+  /** Gives back the memory of so many pages, whatever is in them, and says whether there are no more. It must not be used again. */
+  dispose(pages: number): boolean {
+    for (let left = pages; left > 0 && this.#bytes.length > 0; left--) giveBack((this.#bytes.pop() as Buffer).buffer);
+    return this.#bytes.length === 0;
+  }
+
   #allocateLarge(bytes: number): number {
     const page = this.#addPage(LARGE, bytes, bytes);
     this.#usedBytes += bytes;
@@ -225,7 +232,9 @@ export class Arena {
   }
 
   #dropPage(page: number): void {
-    this.#reservedBytes -= (this.#bytes[page] as Buffer).length;
+    const { buffer, length } = this.#bytes[page] as Buffer;
+    this.#reservedBytes -= length;
+    giveBack(buffer);
     this.#bytes[page] = NO_BYTES;
     this.#words[page] = NO_WORDS;
     this.#halves[page] = NO_HALVES;

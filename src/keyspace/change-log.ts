@@ -6,6 +6,7 @@
  * A record is `kind | detail << 8 | id's upper 16 bits << 16`, the id's lower 32 bits, then what its kind needs.
  */
 import { MIB } from "../config.js";
+import { giveBack } from "../passing-buffer.js";
 import type { Bitmap } from "./bitmap.js";
 import { type Contents, demote, FLAG } from "./contents.js";
 import type { StoredDatabase } from "./storage.js";
@@ -243,6 +244,15 @@ export class ChangeLog {
     if (buffer.byteLength > (this.#spare?.byteLength ?? 0)) this.#spare = new Uint32Array(buffer);
   }
 
+  /** Gives back the memory that large batches have left behind. Nothing may have changed since the last batch. */
+  rest(): void {
+    if (this.#spare !== undefined) giveBack(this.#spare.buffer);
+    this.#spare = undefined;
+    if (this.#words.length === INITIAL_WORDS) return;
+    giveBack(this.#words.buffer);
+    this.#words = new Uint32Array(INITIAL_WORDS);
+  }
+
   #touch(contents: Contents, entry: number): void {
     contents.entries.setBatch(entry, this.number);
   }
@@ -332,6 +342,7 @@ function writeHeader(words: Uint32Array, at: number, kind: number, id: number, d
 function grown(words: Uint32Array<ArrayBuffer>, length: number, needed: number): Uint32Array<ArrayBuffer> {
   const larger = new Uint32Array(Math.max(words.length * 2, needed));
   larger.set(words.subarray(0, length));
+  giveBack(words.buffer);
   return larger;
 }
 

@@ -9,6 +9,7 @@
  * stays the same until it is removed, and is then used again.
  */
 import { RUN_REQUESTS_MAX } from "../config.js";
+import { giveBack } from "../passing-buffer.js";
 import type { Arena } from "./arena.js";
 import type { Bitmap } from "./bitmap.js";
 import { ContainerSets, UNCHANGED } from "./container-sets.js";
@@ -309,6 +310,13 @@ export class EntryTable {
     if (this.#size === 0 && this.#rows > FIRST_SEGMENT_ROWS) this.#reset();
   }
 
+  /** Gives its own memory back. It must not be used again. */
+  dispose(): void {
+    for (const { buffer } of this.#floats) giveBack(buffer);
+    for (const shard of this.#shards) if (shard !== EMPTY_SHARD) giveBack(shard.buffer);
+    this.#reset();
+  }
+
   #reset(): void {
     this.#shards = new Array<Int32Array>(SHARDS).fill(EMPTY_SHARD);
     this.#shardSizes.fill(0);
@@ -397,7 +405,10 @@ export class EntryTable {
       if (numberPlusOne !== 0) putInSlot(to, from[at] as number, numberPlusOne);
     }
     this.#shards[number] = to;
-    if (from !== EMPTY_SHARD) this.#reservedBytes -= from.length * WORD_BYTES;
+    if (from !== EMPTY_SHARD) {
+      this.#reservedBytes -= from.length * WORD_BYTES;
+      giveBack(from.buffer);
+    }
     this.#reservedBytes += slots * SLOT_WORDS * WORD_BYTES;
   }
 

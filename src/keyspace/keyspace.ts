@@ -920,9 +920,14 @@ export class Keyspace {
 
   /** The storage has committed a batch, and may give its memory back. */
   committed(batch: Batch, memory?: Uint32Array): void {
-    this.residency.committedBatch = batch.number;
+    this.residency.committed(batch.number);
     if (memory !== undefined) this.#log.reuse(memory);
     for (const { contents } of this.databases) contents.created.committed(batch.number);
+  }
+
+  /** Gives back memory that only changes need. To be called when all are committed, and when there were none for some time. */
+  rest(): void {
+    this.#log.rest();
   }
 
   /** Reading the storage gives all that the batches up to this one changed: what they touched need not be in memory any more. */

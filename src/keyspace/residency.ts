@@ -29,6 +29,8 @@ const USE_MS = 100;
 const BEFORE_START = (194 * 86_400_000) / USE_MS;
 /** A native value of few members that was not used for this long becomes a small one again. */
 const DEMOTE_MS = 10_000;
+/** Pages of a database that was emptied that are given back at a time, between two looks at the clock. */
+const DROPPED_PAGES = 64;
 /** Entries looked at for a clean one before memory is taken to be full of changes that are not settled. */
 const EVICT_TRIES = 1024;
 
@@ -58,7 +60,7 @@ export class Residency {
   /** Where the sweep goes on. */
   #sweepDatabase = 0;
   #sweepEntry = 0;
-  /** Contents of databases that were emptied, whose native values are still to be freed. */
+  /** Contents of databases that were emptied, whose memory is still to be given back. */
   readonly #dropped: Contents[] = [];
   #droppedEntry = 0;
 
@@ -152,6 +154,11 @@ export class Residency {
     return Math.max(this.useBefore(IDLE_MS), BEFORE_START);
   }
 
+  committed(batch: number): void {
+    this.committedBatch = batch;
+    this.isStuck = false;
+  }
+
   settled(batch: number): void {
     this.settledBatch = batch;
     this.isStuck = false;
@@ -198,7 +205,8 @@ export class Residency {
     for (; this.#droppedEntry < end; this.#droppedEntry++) {
       if (entries.isUsed(this.#droppedEntry)) entries.native(this.#droppedEntry)?.dispose();
     }
-    if (this.#droppedEntry < entries.capacity) return;
+    if (this.#droppedEntry < entries.capacity || !contents.arena.dispose(DROPPED_PAGES)) return;
+    entries.dispose();
     this.#dropped.shift();
     this.#droppedEntry = 0;
   }
@@ -278,8 +286,8 @@ export class Residency {
       coldestUse = use;
     }
     if (coldest === undefined) return false;
+    if (!isDead(coldest, coldestEntry)) this.evicted++;
     forget(coldest, coldestEntry);
-    this.evicted++;
     return true;
   }
 

@@ -13,6 +13,7 @@ import {
   FLUSH_INTERVAL_MS,
   FLUSH_VALUE_BYTES,
   GATHER_TURNS_MAX,
+  REST_MS,
   UNCOMMITTED_BYTES_PRESSED,
   UNCOMMITTED_ENTRIES_MAX,
 } from "../config.js";
@@ -75,6 +76,8 @@ export class Saver {
   #dirtySinceMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isScheduled = false;
+  /** When to give back what commits have used, on the clock of `performance.now()`, if no change comes before. */
+  #restMs: number | undefined;
   /** The oldest change that is not committed was too old when that was last looked at. */
   #isLate = false;
   #isSettling = false;
@@ -140,7 +143,10 @@ export class Saver {
   noticeChanges(): void {
     this.#lookAtAge();
     if (this.#keyspace.residency.isStuck && !this.#isSettling) this.#settleSoon();
-    if (!this.#keyspace.isDirty) return;
+    if (!this.#keyspace.isDirty) {
+      if (this.#restMs !== undefined && performance.now() >= this.#restMs && this.#inFlight.length === 0) this.#rest();
+      return;
+    }
     if (this.#isLarge) this.#schedule();
     if (this.#dirtySinceMs !== undefined) return;
     this.#dirtySinceMs = performance.now();
@@ -332,8 +338,14 @@ export class Saver {
     this.stalls.record(Math.max(Math.round((performance.now() - beginMs) * NS_PER_MS), 1));
   }
 
+  #rest(): void {
+    this.#keyspace.rest();
+    this.#restMs = undefined;
+  }
+
   #committed(changes: number, tookMs: number): void {
     this.savedChanges = changes;
+    this.#restMs = performance.now() + REST_MS;
     if (this.#storage.syncsCommits) this.syncedChanges = changes;
     this.lastSaveMs = this.#clock.now();
     this.lastSaveTookMs = tookMs;

@@ -4,7 +4,7 @@
  * of it is found by the row's id: a start after a crash may find some 100,000 rows in it, which would be as many objects.
  */
 import { StartError } from "../errors.js";
-import { OWN_MEMORY_BYTES, passing } from "../passing-buffer.js";
+import { giveBack, OWN_MEMORY_BYTES, passing } from "../passing-buffer.js";
 import { type ChangedRow, isLogRow, LOG_PART_BYTES_MIN, LogPart, logRows, logSize } from "./log.js";
 import type { Connection } from "./schema.js";
 
@@ -48,23 +48,16 @@ export class Pending {
   /** The largest id in it; 0 when it is empty. */
   lastId = 0;
 
-  /** With room for a log of so many bytes: growing to it would leave as much behind. Room that is not used takes no memory. */
+  /** With room for the parts of a log of so many bytes, of which what is not used takes no memory. The table of rows grows with them. */
   constructor(logBytes = 0) {
     const parts = Math.max(PARTS_MIN, 2 ** Math.ceil(Math.log2(logBytes / LOG_PART_BYTES_MIN)));
     this.#places = new Uint32Array(parts);
     this.#earlier = new Uint32Array(parts);
   }
 
-  /**
-   * Gives its memory back soon rather than at a collection of all objects, which may be long in coming: old buffers get young owners. It
-   * must not be used again.
-   */
+  /** Gives its memory back soon. It must not be used again. */
   dispose(): void {
-    const arrays = [...this.#pages, this.#places, this.#earlier, this.#ids, this.#newest];
-    for (const { buffer, byteLength } of arrays) {
-      passing(byteLength);
-      structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
-    }
+    for (const { buffer } of [...this.#pages, this.#places, this.#earlier, this.#ids, this.#newest]) giveBack(buffer);
   }
 
   /** Adds a row of the log: what one flush changed later than all that is here. */
@@ -91,12 +84,12 @@ export class Pending {
   #add(part: LogPart): void {
     const { id } = part;
     if (id > this.lastId) this.lastId = id;
-    const slot = this.#slotFor(id);
-    const newest = this.#newest[slot] as number;
     if (part.isReplaced) {
-      this.#forget(slot);
+      this.forget(id);
       return;
     }
+    const slot = this.#slotFor(id);
+    const newest = this.#newest[slot] as number;
     if (this.#parts === this.#earlier.length) {
       this.#places = doubled(this.#places);
       this.#earlier = doubled(this.#earlier);
@@ -125,7 +118,6 @@ export class Pending {
   #growTable(): void {
     const ids = this.#ids;
     const newest = this.#newest;
-    passing(ids.byteLength + newest.byteLength);
     this.#ids = new Float64Array(2 * ids.length);
     this.#newest = new Uint32Array(2 * ids.length);
     for (let i = 0; i < ids.length; i++) {
@@ -135,6 +127,8 @@ export class Pending {
       this.#ids[slot] = id;
       this.#newest[slot] = newest[i] as number;
     }
+    giveBack(ids.buffer);
+    giveBack(newest.buffer);
   }
 
   /** Where the table has a row, or where it would come. */
@@ -201,9 +195,9 @@ export class Pending {
 }
 
 function doubled(array: Uint32Array): Uint32Array<ArrayBuffer> {
-  passing(array.byteLength);
   const larger = new Uint32Array(2 * array.length);
   larger.set(array);
+  giveBack(array.buffer);
   return larger;
 }
 

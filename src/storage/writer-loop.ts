@@ -3,11 +3,13 @@ import {
   CATCH_UP_MS_MAX,
   FLUSH_RETRY_MS,
   LATE_SHARE,
+  REST_MS,
   WAL_BYTES_MAX,
   WAL_CHECKPOINT_PAGES,
   WRITER_CACHE_KIB,
 } from "../config.js";
 import { reasonOf } from "../errors.js";
+import { collectAll } from "../passing-buffer.js";
 import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
 import { realFile } from "./real-file.js";
 import { type Connection, connect } from "./schema.js";
@@ -101,9 +103,15 @@ class WriterLoop {
   #schedule(): void {
     this.#unschedule();
     const delayMs = this.#isRetrying ? FLUSH_RETRY_MS : this.#workDueInMs;
-    if (delayMs === undefined) return;
     if (delayMs === 0) this.#immediate = setImmediate(() => this.#run());
-    else this.#timeout = setTimeout(() => this.#run(), delayMs);
+    else if (delayMs !== undefined) this.#timeout = setTimeout(() => this.#run(), delayMs);
+    else this.#timeout = setTimeout(() => this.#rest(), REST_MS);
+  }
+
+  /** There was nothing to do for some time: what pages, rows and batches have used is given back. */
+  #rest(): void {
+    this.#connection.pragma("shrink_memory");
+    collectAll();
   }
 
   #unschedule(): void {

@@ -23,7 +23,7 @@ const MUTATIONS_MAX = 4;
 /** How long a bad client stays to see what comes back. */
 const STAY_MS_MAX = 4;
 /** The longest the good client may wait for one reply. */
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 10_000;
 
 function payload(random: Dice): Buffer {
   let bytes = "";

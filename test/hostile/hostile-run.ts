@@ -63,7 +63,7 @@ const ATTACK_MS_MAX = 30 * 60_000;
 /** Descriptors of a process that are not connections. */
 const DESCRIPTORS_BESIDE = 100;
 /** Log lines of a server that found a bug in itself. */
-const BUG = /\b(?:TypeError|RangeError|ReferenceError|Error:|uncaught|unhandled)\b.*/i;
+export const BUG = /(?:\b\w*Error: |\buncaught\b|\bunhandled\b).*/i;
 
 const LOADER = fileURLToPath(new URL("../support/typescript-loader.mjs", import.meta.url));
 const ATTACKER = fileURLToPath(new URL("attacker.ts", import.meta.url));

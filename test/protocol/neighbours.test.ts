@@ -21,15 +21,18 @@ const HELD_MIB_MAX = 60;
 const LATENCY_MS_MAX = 1000;
 
 describe("a client with much to do", () => {
-  /** Far less than what is read at a time, and some hundred milliseconds of work. */
+  /** Less than what is read at a time, and the better part of a second of work. */
   const COSTLY_REQUESTS = 2000;
+  /** The same for keys that are read from the file. */
+  const COLD_KEYS = 1500;
+  const COLD_BYTES = 64_000;
 
   test("gets on with it by and by, and others have their turns in between", async () => {
     const server = await sandbox().start({ db: ":memory:" });
     const [busy, other] = [await server.connect(), await server.connect()];
     const { seed, int } = dice("much to do");
     for (const key of ["a", "b"]) {
-      const value = Buffer.from(Array.from({ length: MIB / 4 }, () => int(0, 255)));
+      const value = Buffer.from(Array.from({ length: 2 * MIB }, () => int(0, 255)));
       expect(await busy.call("SET", key, value), `SEED=${seed}`).toBe("+OK\r\n");
     }
     busy.send(`${"BITJACCARD a b\r\n".repeat(COSTLY_REQUESTS)}SET done yes\r\n`);
@@ -38,6 +41,26 @@ describe("a client with much to do", () => {
     const rest = await busy.replies(COSTLY_REQUESTS);
     expect(rest).toEqual([...Array(COSTLY_REQUESTS - 1).fill(first), "+OK\r\n"]);
     expect(await other.call("EXISTS", "done")).toBe(":1\r\n");
+  });
+
+  test("also where each request is quick by itself, but for what it must read from the file", async () => {
+    const place = sandbox();
+    const before = await place.start();
+    const filling = await before.connect();
+    const { seed, int } = dice("much to read");
+    const value = Buffer.from(Array.from({ length: COLD_BYTES }, () => int(0, 255)));
+    for (let key = 0; key < COLD_KEYS; key++) {
+      expect(await filling.call("SET", `cold:${key}`, value), `SEED=${seed}`).toBe("+OK\r\n");
+    }
+    await before.stop();
+    const server = await place.start();
+    const [busy, other] = [await server.connect(), await server.connect()];
+    const requests = Array.from({ length: COLD_KEYS }, (_, key) => `GETBIT cold:${key} 7\r\n`).join("");
+    busy.send(`${requests}SET done yes\r\n`);
+    await busy.replies(1);
+    expect(await other.call("EXISTS", "done")).toBe(":0\r\n");
+    const rest = await busy.replies(COLD_KEYS);
+    expect(rest).toEqual([...Array(COLD_KEYS - 1).fill(`:${value[0]! & 1}\r\n`), "+OK\r\n"]);
   });
 });
 

@@ -1,7 +1,7 @@
 /** Memory of large buffers that are out of use does not pile up. */
 import { expect, test } from "vitest";
 import { KIB, MIB, PASSING_BYTES_MAX } from "../../src/config.js";
-import { passing, passingBuffer } from "../../src/passing-buffer.js";
+import { collectAll, giveBack, passing, passingBuffer } from "../../src/passing-buffer.js";
 
 /** Most memory behind buffers while `make` is called so many times, beyond what there was before. */
 function mostMemory(times: number, make: () => Uint8Array): number {
@@ -41,4 +41,16 @@ test("of a large one only what is written to takes memory", () => {
   for (const buffer of buffers) buffer.fill(1, 0, MIB);
   expect(process.memoryUsage.rss() - before).toBeLessThan(20 * 3 * MIB);
   expect(buffers).toHaveLength(20);
+});
+
+test("those that are given back are freed though they have grown old, and their views are empty", () => {
+  const old = Array.from({ length: 100 }, () => new Uint8Array(MIB));
+  collectAll();
+  collectAll();
+  const before = process.memoryUsage().arrayBuffers;
+  for (const { buffer } of old) giveBack(buffer);
+  expect(old.map(({ length }) => length)).toEqual(Array(100).fill(0));
+  expect(before - process.memoryUsage().arrayBuffers).toBeGreaterThan(100 * MIB - 4 * PASSING_BYTES_MAX);
+  // Twice is once.
+  giveBack((old[0] as Uint8Array).buffer);
 });

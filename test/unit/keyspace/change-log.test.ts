@@ -4,10 +4,12 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { MIB } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { type Batch, type BatchVisitor, ChangeLog, ID_MAX, readBatch } from "../../../src/keyspace/change-log.js";
 import { Contents, FLAG } from "../../../src/keyspace/contents.js";
 import { NO_DEADLINE } from "../../../src/keyspace/storage.js";
+import { collectAll } from "../../../src/passing-buffer.js";
 
 type Record = readonly [kind: keyof BatchVisitor, ...facts: unknown[]];
 
@@ -355,6 +357,26 @@ describe("batches", () => {
     const moved = new Uint32Array(words.length + 3).fill(0xffffffff);
     moved.set(words, 3);
     expect(recordsOf({ number: 1, words: moved.subarray(3) })).toEqual(recordsOf({ number: 1, words }));
+  });
+
+  test("leave no memory behind once it is given back, and what comes then is there", () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const log = new ChangeLog();
+    const entry = entryOf(1, "a");
+    const fill = () => {
+      for (let i = 0; i < MIB; i++) log.bit(...entry, i, 1);
+      return take(log);
+    };
+    log.reuse(fill().words);
+    log.reuse(fill().words);
+    collectAll();
+    expect(process.memoryUsage().arrayBuffers - before).toBeGreaterThan(8 * MIB);
+    log.rest();
+    log.rest();
+    collectAll();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(MIB);
+    log.bit(...entryOf(2, "b"), 5, 1);
+    expect(recordsOf(take(log))[0]).toEqual(["bit", 2, 5, 1]);
   });
 
   test("that are damaged are refused", () => {

@@ -7,6 +7,7 @@ import {
   FLUSH_ENTRIES,
   FLUSH_INTERVAL_MS,
   FLUSH_VALUE_BYTES,
+  REST_MS,
   UNCOMMITTED_ENTRIES_MAX,
 } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
@@ -85,6 +86,27 @@ const nextTurn = setImmediate;
 async function turns(): Promise<void> {
   for (let i = 0; i < 3; i++) await new Promise((resolve) => nextTurn(resolve));
 }
+
+test("memory that changes have used is given back when there were none for some time", async () => {
+  const { keyspace, saver, change, commit } = setUp();
+  const rest = vi.spyOn(keyspace, "rest");
+  let now = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+  const later = (ms: number) => {
+    now += ms;
+    saver.noticeChanges();
+    return rest.mock.calls.length;
+  };
+  expect(later(REST_MS)).toBe(0);
+  change();
+  saver.saveSoon();
+  await turns();
+  expect(later(REST_MS)).toBe(0);
+  await commit(0);
+  expect(later(REST_MS - 1)).toBe(0);
+  expect(later(1)).toBe(1);
+  expect(later(REST_MS)).toBe(1);
+});
 
 describe("save()", () => {
   test("is done at once when nothing has changed", async () => {

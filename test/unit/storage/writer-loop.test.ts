@@ -4,10 +4,11 @@
  */
 import { EventEmitter } from "node:events";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { FLUSH_RETRY_MS, FOLD_IDLE_MS, FOLD_SLICE_MS } from "../../../src/config.js";
+import { FLUSH_RETRY_MS, FOLD_IDLE_MS, FOLD_SLICE_MS, MIB, REST_MS } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
+import { collectAll } from "../../../src/passing-buffer.js";
 import type { WriterReport, WriterRequest } from "../../../src/storage/messages.js";
 import { connect, createSchema } from "../../../src/storage/schema.js";
 import { runWriter } from "../../../src/storage/writer-loop.js";
@@ -223,8 +224,23 @@ describe("the work between batches", () => {
     vi.advanceTimersByTime(FLUSH_RETRY_MS);
     expect(kinds().at(-1)).toBe("settled 3");
     expect(rowCounts(connection).log).toBe(0);
-    vi.advanceTimersByTime(FLUSH_RETRY_MS * 3);
+    vi.advanceTimersByTime(REST_MS);
     expect(vi.getTimerCount()).toBe(0);
     port.ask({ close: true });
   });
+});
+
+test("what is out of use is given back when there was nothing to do for some time", () => {
+  vi.useFakeTimers();
+  const { port, creating } = setUp();
+  port.ask({ batch: creating("a") });
+  vi.advanceTimersByTime(REST_MS - 1);
+  const old = [new Uint8Array(50 * MIB)];
+  collectAll();
+  const before = process.memoryUsage().arrayBuffers;
+  old.pop();
+  vi.advanceTimersByTime(1);
+  expect(before - process.memoryUsage().arrayBuffers).toBeGreaterThan(40 * MIB);
+  expect(vi.getTimerCount()).toBe(0);
+  port.ask({ close: true });
 });
