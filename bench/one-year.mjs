@@ -10,7 +10,7 @@ import { ServerProcess } from "./support/server-process.mjs";
 import { megabytes, shortNumber, thousands } from "./support/table.mjs";
 import { markedBits } from "./support/user-base.mjs";
 
-const name = "memory of one year of users";
+const name = "one year of users: what it takes";
 const seed = 5;
 const ratioMin = 443;
 const pollMs = 1_000;

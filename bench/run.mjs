@@ -131,13 +131,24 @@ function doubts(results) {
   /** @param {(side: Measured) => boolean} test */
   const rowsWhere = (test) =>
     results.filter(({ ours, redis }) => test(ours) || (redis !== undefined && test(redis))).map(({ name }) => name);
-  const clientLimited = rowsWhere(
-    ({ clientBusy, serverBusy }) => (clientBusy ?? 0) > clientBusyMax && (serverBusy ?? 0) < serverBusyMin,
+  /** @param {{ clientBusy?: number | null, serverBusy?: number | null }} side */
+  const isClientLimited = ({ clientBusy, serverBusy }) =>
+    (clientBusy ?? 0) > clientBusyMax && (serverBusy ?? 0) < serverBusyMin;
+  const clientLimited = rowsWhere(isClientLimited);
+  const limitsOfClient = results.flatMap(({ name, limits = {} }) =>
+    Object.entries(limits).flatMap(([limit, rounds]) =>
+      rounds !== undefined && isClientLimited(rounds) ? [`${name} (${limit})`] : [],
+    ),
   );
   const paused = rowsWhere(({ others }) => (others?.ownPauseMsMax ?? 0) > ownPauseMsMax);
   const disturbed = rowsWhere(({ othersBusy }) => (othersBusy ?? 0) > othersBusyMax);
   return [
     ...(clientLimited.length > 0 ? [`The load client was the limit in: ${clientLimited.join("; ")}.`] : []),
+    ...(limitsOfClient.length > 0
+      ? [
+          `The share is of what the load client can, since that was the limit and not the server, in: ${limitsOfClient.join("; ")}.`,
+        ]
+      : []),
     ...(paused.length > 0
       ? [`The client that waits was itself held up for more than ${ownPauseMsMax} ms in: ${paused.join("; ")}.`]
       : []),

@@ -154,17 +154,17 @@ function p999Ms({ latencies }) {
 function summary(results) {
   const rounds = results.map(p999Ms);
   const p999 = spread(rounds);
-  const perSecond = median(results.map((result) => result.perSecond));
+  const perSecond = spread(results.map((result) => result.perSecond));
   const told = results.map(({ latencies }) => latencies.percentiles());
   const medianMs = (/** @type {"p50" | "p99"} */ part) =>
     shortNumber(median(told.map((percentiles) => percentiles[part])) / 1000);
   return {
-    figure: `${shortNumber(p999.median)} ms (${shortNumber(p999.min)} to ${shortNumber(p999.max)}) at ${thousands(perSecond)}/s`,
+    figure: `${shortNumber(p999.median)} ms (${shortNumber(p999.min)} to ${shortNumber(p999.max)}) at ${thousands(perSecond.median)}/s`,
     latency: [medianMs("p50"), medianMs("p99"), shortNumber(p999.median)].join(" / "),
     p999Ms: p999,
     rounds,
     perSecond,
-    ownPauseMsMax: Math.max(...results.map(({ ownPauseMsMax }) => ownPauseMsMax)),
-    othersPart: median(results.map(({ core }) => core?.othersPart ?? 0)),
+    others: { ownPauseMsMax: Math.max(...results.map(({ ownPauseMsMax }) => ownPauseMsMax)) },
+    othersBusy: median(results.map(({ core }) => core?.othersPart ?? 0)),
   };
 }

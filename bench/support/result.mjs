@@ -45,6 +45,7 @@ import { markdownTable, shortNumber } from "./table.mjs";
  * @property {import("./stats.mjs").Spread} [ratio] how many times as good as Redis: of the medians, and lowest and highest of the rounds' pairs
  * @property {readonly Promised[]} promises
  * @property {{ null: number | undefined, echo: number | undefined }} [shares] of what a server that does nothing reaches
+ * @property {Record<string, { clientBusy?: number | null, serverBusy?: number | null } | undefined>} [limits] those servers
  */
 
 /** @param {readonly Result[]} results */
