@@ -81,6 +81,26 @@ export function encodeLog(changed: ReadonlyMap<number, ChangedRow>, replaced: re
   return words.subarray(0, at);
 }
 
+/**
+ * Calls `visit` with each part between two words: its row, its first word, and whether it tells of a replaced value. A start reads some
+ * 400,000 of them, most before V8 has compiled anything: an object for each would take it twice as long.
+ */
+export function eachPart(
+  words: Uint32Array,
+  start: number,
+  end: number,
+  visit: (id: number, at: number, isReplaced: boolean) => void,
+): void {
+  for (let at = start; at < end; ) {
+    const high = words[at + 1] as number;
+    const flags = high >>> 16;
+    const count = words[at + 5] as number;
+    visit((words[at] as number) + (high & 0xffff) * 2 ** 32, at, (flags & FLAG.replaced) !== 0);
+    at += HEADER_WORDS + count;
+    if ((flags & FLAG.hasZeros) !== 0) at += Math.ceil(count / WORD_BITS);
+  }
+}
+
 /** What a flush says of one row: a look at the words, of which no more is decoded than is asked for. */
 export class LogPart {
   readonly #words: Uint32Array;

@@ -3,9 +3,10 @@
  * costs a few pages whatever the number of keys. Here the log is in memory, as the words that are in the file, and each row's part
  * of it is found by the row's id: a start after a crash may find some 100,000 rows in it, which would be as many objects.
  */
+import { LOG_ROWS_MAX } from "../config.js";
 import { StartError } from "../errors.js";
 import { giveBack, OWN_MEMORY_BYTES, passing } from "../passing-buffer.js";
-import { type ChangedRow, isLogRow, LOG_PART_BYTES_MIN, LogPart, logRows, logSize } from "./log.js";
+import { type ChangedRow, eachPart, isLogRow, LOG_PART_BYTES_MIN, LogPart, logRows, logSize } from "./log.js";
 import type { Connection } from "./schema.js";
 
 /**
@@ -37,8 +38,8 @@ export class Pending {
    * A hash table of rows: their ids, 0 for none, and the newest part of each, NO_PART where it has no bits any more. A Map would take some
    * 40 bytes a row more; the ids among the parts would be a look elsewhere for each.
    */
-  #ids = new Float64Array(ROWS_MIN);
-  #newest = new Uint32Array(ROWS_MIN);
+  #ids: Float64Array;
+  #newest: Uint32Array;
   /** Rows in that table. */
   #known = 0;
   /** Number of rows that have bits in it. */
@@ -48,11 +49,14 @@ export class Pending {
   /** The largest id in it; 0 when it is empty. */
   lastId = 0;
 
-  /** With room for the parts of a log of so many bytes, of which what is not used takes no memory. The table of rows grows with them. */
+  /** With room for a log of so many bytes, as it usually is: growing to it would take time. Room that is not used takes no memory. */
   constructor(logBytes = 0) {
-    const parts = Math.max(PARTS_MIN, 2 ** Math.ceil(Math.log2(logBytes / LOG_PART_BYTES_MIN)));
+    const parts = Math.max(PARTS_MIN, powerOfTwo(logBytes / LOG_PART_BYTES_MIN));
+    const slots = Math.max(ROWS_MIN, Math.min(parts, powerOfTwo(LOG_ROWS_MAX / FULL_MAX)));
     this.#places = new Uint32Array(parts);
     this.#earlier = new Uint32Array(parts);
+    this.#ids = new Float64Array(slots);
+    this.#newest = new Uint32Array(slots);
   }
 
   /** Gives its memory back soon. It must not be used again. */
@@ -72,19 +76,15 @@ export class Pending {
     }
     // A blob may begin anywhere, and words need their alignment.
     new Uint8Array(page.buffer, this.#used * WORD_BYTES, words.length).set(words);
-    const end = this.#used + length;
-    while (this.#used < end) {
-      const part = new LogPart(page, this.#used);
-      this.#add(part);
-      this.#used = part.end;
-    }
+    const firstWord = this.#firstWords.at(-1) as number;
+    eachPart(page, this.#used, this.#used + length, (id, at, isReplaced) => this.#add(id, firstWord + at, isReplaced));
+    this.#used += length;
     this.logBytes += words.length;
   }
 
-  #add(part: LogPart): void {
-    const { id } = part;
+  #add(id: number, place: number, isReplaced: boolean): void {
     if (id > this.lastId) this.lastId = id;
-    if (part.isReplaced) {
+    if (isReplaced) {
       this.forget(id);
       return;
     }
@@ -95,7 +95,7 @@ export class Pending {
       this.#earlier = doubled(this.#earlier);
     }
     const number = this.#parts++;
-    this.#places[number] = (this.#firstWords.at(-1) as number) + part.start;
+    this.#places[number] = place;
     this.#earlier[number] = newest;
     this.#newest[slot] = number;
     if (newest === NO_PART) this.rows++;
@@ -192,6 +192,11 @@ export class Pending {
     while (place < (this.#firstWords[page] as number)) page--;
     return new LogPart(this.#pages[page] as Uint32Array, place - (this.#firstWords[page] as number));
   }
+}
+
+/** The lowest power of two that is not below `count`. */
+function powerOfTwo(count: number): number {
+  return 2 ** Math.ceil(Math.log2(count));
 }
 
 function doubled(array: Uint32Array): Uint32Array<ArrayBuffer> {
