@@ -1,6 +1,7 @@
 // What a data set takes in each server: RSS above the empty process, when all is loaded and settled.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { REST_MS } from "../../src/config.js";
 import { Connection, setBits } from "./connection.mjs";
 import { settled, waitFor } from "./info.mjs";
 import { ServerProcess } from "./server-process.mjs";
@@ -77,6 +78,8 @@ async function loadedBytes(server, bits) {
   try {
     const members = await setBits(connection, bits);
     await settle(server, connection);
+    // What changes have used is given back some time after the last of them.
+    if (server.isThisProject) await sleep(2 * REST_MS);
     return { bytes: server.rssBytes() - server.emptyRssBytes, members };
   } finally {
     connection.close();
