@@ -49,8 +49,13 @@ function exists(client: Client, argv: Argv, reply: Reply): void {
 
 /** TOUCH key [key ...]: uses them, also for a client with NO-TOUCH. */
 function touch(client: Client, argv: Argv, reply: Reply): void {
-  for (let i = 1; i < argv.length; i++) client.server.keyspace.lookup(client.database, argv.string(i));
-  exists(client, argv, reply);
+  let found = 0;
+  for (let i = 1; i < argv.length; i++) {
+    const key = argv.string(i);
+    client.server.keyspace.lookup(client.database, key);
+    if (lookupEntry(client, key) !== undefined) found++;
+  }
+  reply.integer(found);
 }
 
 /** TYPE key */
