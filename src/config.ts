@@ -234,6 +234,10 @@ export const LOG_ROWS_MAX = 100_000;
 export const NEW_NAMES_MAX = 250_000;
 export const NAMES_SLICE_ROWS = 1000;
 
+/** So large it is brought home too when it is this old, in milliseconds: where little is changed it would stand in memory for long. */
+export const LOG_BYTES_OLD = 4 * MIB;
+export const LOG_AGE_MS_MAX = 60_000;
+
 /** Without further bits the log is brought home after this long. */
 export const FOLD_IDLE_MS = 2000;
 

@@ -3,7 +3,16 @@
  * order (the log's bits home, deltas into chunks, new names into the index, rows that nobody needs away). One transaction at a
  * time, on one thread.
  */
-import { FOLD_IDLE_MS, FOLD_SLICE_MS, LOG_BYTES_MAX, LOG_ROWS_MAX, PRESSURE_MAX, PRESSURE_STEPS } from "../config.js";
+import {
+  FOLD_IDLE_MS,
+  FOLD_SLICE_MS,
+  LOG_AGE_MS_MAX,
+  LOG_BYTES_MAX,
+  LOG_BYTES_OLD,
+  LOG_ROWS_MAX,
+  PRESSURE_MAX,
+  PRESSURE_STEPS,
+} from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
 import type { StorageFigures } from "../keyspace/storage.js";
 import { Flusher } from "./flush.js";
@@ -47,6 +56,8 @@ export class Writer {
   #batch = 0;
   #roundBatch = 0;
   #lastFlushMs = Number.NEGATIVE_INFINITY;
+  /** When the last round began: what is in the log since is no older. */
+  #roundMs = performance.now();
   #isUrgent: boolean;
 
   /** Throws StartError where the file's log is damaged. */
@@ -100,6 +111,7 @@ export class Writer {
     // Its rows may all have been replaced since; a long one leaves all the same.
     if (pendingRows === 0) return logBytes >= LOG_BYTES_MAX ? 0 : undefined;
     if (this.#isUrgent || logBytes >= LOG_BYTES_MAX || pendingRows >= LOG_ROWS_MAX) return 0;
+    if (logBytes >= LOG_BYTES_OLD && performance.now() >= this.#roundMs + LOG_AGE_MS_MAX) return 0;
     return Math.max(this.#lastFlushMs + FOLD_IDLE_MS - performance.now(), 0);
   }
 
@@ -169,6 +181,7 @@ export class Writer {
     if (!this.#folder.isRunning) {
       this.#isUrgent = false;
       this.#roundBatch = this.#batch;
+      this.#roundMs = performance.now();
       this.#folder.begin(this.#flusher.lastLogRow);
     }
     return this.#folder.step();
