@@ -4,7 +4,9 @@ import {
   DELTAS_MAX,
   FOLD_IDLE_MS,
   FOLD_RATIO,
+  LOG_AGE_MS_MAX,
   LOG_BYTES_MAX,
+  LOG_BYTES_OLD,
   LOG_ROWS_MAX,
   PRESSURE_STEPS,
 } from "../../../src/config.js";
@@ -17,6 +19,7 @@ vi.mock("../../../src/config.js", async (original) => ({
   ...(await original<object>()),
   LOG_ROWS_MAX: 300,
   LOG_BYTES_MAX: 2 ** 16,
+  LOG_BYTES_OLD: 2 ** 14,
 }));
 
 afterEach(() => {
@@ -217,6 +220,33 @@ describe("what is settled", () => {
 });
 
 describe("the work is due", () => {
+  test("when the log is old, and not small, though bits still come", () => {
+    let now = 5000;
+    vi.spyOn(performance, "now").mockImplementation(() => now);
+    const store = new Store();
+    store.put("a", "a");
+    store.flush();
+    const { writer } = store.storage;
+    const bringHome = () => {
+      while (writer.dueInMs === 0) writer.step();
+    };
+    bringHome();
+    let offset = 1000;
+    const flushBits = (bits: number) => {
+      for (const end = offset + bits; offset < end; offset++) store.bit("a", offset);
+      store.flush();
+      return writer.dueInMs;
+    };
+    now += LOG_AGE_MS_MAX;
+    expect(flushBits(1)).toBe(FOLD_IDLE_MS);
+    expect(flushBits(LOG_BYTES_OLD / 4)).toBe(0);
+    bringHome();
+    now += LOG_AGE_MS_MAX - 1;
+    expect(flushBits(LOG_BYTES_OLD / 4)).toBe(FOLD_IDLE_MS);
+    now += 1;
+    expect(writer.dueInMs).toBe(0);
+  });
+
   test("when no bits have come for a while, at once when it is asked for, or there are bits of very many keys", () => {
     let now = 5000;
     vi.spyOn(performance, "now").mockImplementation(() => now);
