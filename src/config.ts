@@ -226,6 +226,9 @@ export const DELTAS_MAX = 1024;
 /** Size of the file's log, and number of keys in it, at which its bits are brought home. A start after a crash reads up to three times of it. */
 export const LOG_BYTES_MAX = 16 * MIB;
 export const LOG_ROWS_MAX = 100_000;
+/** The size at which that happens too once the log is so old, in milliseconds: where little is changed it would stand in memory for long. */
+export const LOG_BYTES_OLD = 4 * MIB;
+export const LOG_AGE_MS_MAX = 60_000;
 
 /**
  * Names of keys that are gathered before they go into the index of all, and how many go there at a time. So many are some 6 MB, which
@@ -233,10 +236,6 @@ export const LOG_ROWS_MAX = 100_000;
  */
 export const NEW_NAMES_MAX = 250_000;
 export const NAMES_SLICE_ROWS = 1000;
-
-/** So large it is brought home too when it is this old, in milliseconds: where little is changed it would stand in memory for long. */
-export const LOG_BYTES_OLD = 4 * MIB;
-export const LOG_AGE_MS_MAX = 60_000;
 
 /** Without further bits the log is brought home after this long. */
 export const FOLD_IDLE_MS = 2000;

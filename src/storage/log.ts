@@ -104,20 +104,12 @@ export function eachPart(
 /** What a flush says of one row: a look at the words, of which no more is decoded than is asked for. */
 export class LogPart {
   readonly #words: Uint32Array;
-  /** Its first word. */
-  readonly start: number;
+  readonly #start: number;
 
+  /** `start` is its first word. */
   constructor(words: Uint32Array, start: number) {
     this.#words = words;
-    this.start = start;
-  }
-
-  get id(): number {
-    return this.#at(0) + (this.#at(1) & 0xffff) * 2 ** 32;
-  }
-
-  get isReplaced(): boolean {
-    return (this.#flags & FLAG.replaced) !== 0;
+    this.#start = start;
   }
 
   get byteLength(): number {
@@ -128,35 +120,18 @@ export class LogPart {
     return this.#at(3) + this.#at(4) * 2 ** 32;
   }
 
-  /** Where the next part begins. */
-  get end(): number {
-    return this.start + HEADER_WORDS + this.#count + (this.#hasZeros ? Math.ceil(this.#count / WORD_BITS) : 0);
-  }
-
   /** Adds its bits to `bits`. */
   addTo(bits: number[]): void {
-    const count = this.#count;
-    const hasZeros = this.#hasZeros;
+    const count = this.#at(5);
+    const hasZeros = ((this.#at(1) >>> 16) & FLAG.hasZeros) !== 0;
     for (let b = 0; b < count; b++) {
       const mask = hasZeros ? this.#at(HEADER_WORDS + count + Math.floor(b / WORD_BITS)) : -1;
       bits.push(this.#at(HEADER_WORDS + b) * 2 + ((mask >>> (b % WORD_BITS)) & 1));
     }
   }
 
-  get #count(): number {
-    return this.#at(5);
-  }
-
-  get #flags(): number {
-    return this.#at(1) >>> 16;
-  }
-
-  get #hasZeros(): boolean {
-    return (this.#flags & FLAG.hasZeros) !== 0;
-  }
-
   #at(index: number): number {
-    return this.#words[this.start + index] as number;
+    return this.#words[this.#start + index] as number;
   }
 }
 
