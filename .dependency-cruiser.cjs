@@ -11,7 +11,7 @@
 /** A layer's files as a path pattern. */
 const layers = {
   cli: "^src/cli(\\.ts$|/)",
-  server: "^src/server\\.ts$",
+  server: "^src/(server|store)\\.ts$",
   net: "^src/net/",
   migrate: "^src/migrate/",
   commands: "^src/commands/",

@@ -300,3 +300,6 @@ export type DebugUsers = (typeof DEBUG_USERS)[number];
 /** `acl-pubsub-default`: what a new user may do with channels. */
 export const PUBSUB_DEFAULTS = ["allchannels", "resetchannels"] as const;
 export type PubsubDefault = (typeof PUBSUB_DEFAULTS)[number];
+
+/** What an import or an export keeps in memory of a database, and what may be uncommitted in it. */
+export const IMPORT_MEMORY_BYTES = 64 * MIB;

@@ -5,10 +5,10 @@ import { describe, expect, test } from "vitest";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { backup } from "../../../src/storage/backup.js";
 import { APPLICATION_ID, checkFile, connect, createSchema, SCHEMA_VERSION } from "../../../src/storage/schema.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 import { keyBytes } from "../keyspace/bytes.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 import { expectTidy, rowCounts } from "./file-checks.js";
-import { temporaryFolder } from "./files.js";
 import { noise, Store } from "./store.js";
 
 const CACHE_KIB = 100;

@@ -7,7 +7,8 @@ import { StartError } from "../../../src/errors.js";
 import { lockFile } from "../../../src/storage/lock.js";
 import { openStorage } from "../../../src/storage/open.js";
 import { connect, createSchema } from "../../../src/storage/schema.js";
-import { NO_EVENTS, temporaryFolder } from "./files.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
+import { NO_EVENTS } from "./files.js";
 
 const LOCK = new URL("../../../src/storage/lock.ts", import.meta.url);
 const LOADER = new URL("../../support/typescript-loader.mjs", import.meta.url);

@@ -7,8 +7,9 @@ import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
 import { MemoryStorage } from "../../../src/storage/memory-storage.js";
 import { checkFile, connect } from "../../../src/storage/schema.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 import { keyBytes } from "../keyspace/bytes.js";
-import { NO_EVENTS, temporaryFolder } from "./files.js";
+import { NO_EVENTS } from "./files.js";
 
 afterEach(() => {
   vi.useRealTimers();

@@ -8,9 +8,9 @@ import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { NO_DEADLINE } from "../../../src/keyspace/storage.js";
 import { migrate } from "../../../src/storage/migrate.js";
 import { type Connection, connect, createSchema, SCHEMA_VERSION } from "../../../src/storage/schema.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 import { expectTidy, rowCounts } from "./file-checks.js";
-import { temporaryFolder } from "./files.js";
 import { Store } from "./store.js";
 
 /** What the server that filled the fixture said of a key. */

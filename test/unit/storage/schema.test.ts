@@ -7,7 +7,8 @@ import { DATABASES } from "../../../src/config.js";
 import { StartError } from "../../../src/errors.js";
 import { openStorage } from "../../../src/storage/open.js";
 import { APPLICATION_ID, checkFile, connect, createSchema, SCHEMA_VERSION } from "../../../src/storage/schema.js";
-import { NO_EVENTS, temporaryFolder } from "./files.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
+import { NO_EVENTS } from "./files.js";
 
 function makeDatabase(path: string, pragmas: readonly string[] = []): void {
   const database = new Database(path);

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { connect } from "../../../src/storage/schema.js";
 import { TurnSnapshot } from "../../../src/storage/turn-snapshot.js";
-import { temporaryFolder } from "./files.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 
 function setUp() {
   const path = temporaryFolder()("data.db");

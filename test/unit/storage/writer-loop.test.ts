@@ -13,10 +13,10 @@ import type { WriterReport, WriterRequest } from "../../../src/storage/messages.
 import { connect, createSchema } from "../../../src/storage/schema.js";
 import { runWriter } from "../../../src/storage/writer-loop.js";
 import { buffersDownTo } from "../../support/buffers.js";
+import { temporaryFolder } from "../../support/temporary-folder.js";
 import { keyBytes } from "../keyspace/bytes.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 import { rowCounts } from "./file-checks.js";
-import { temporaryFolder } from "./files.js";
 
 class Port extends EventEmitter {
   readonly reports: WriterReport[] = [];
