@@ -25,8 +25,11 @@ type RoaringSet = InstanceType<typeof RoaringBitmap32>;
 export interface UnmadeSet {
   readonly cardinality: number;
   has(offset: number): boolean;
-  /** Makes the set. */
-  make(): RoaringSet;
+  /**
+   * Makes the set, in its smallest containers. Until about `endMs` (on the clock of `performance.now()`): undefined while there is more to do,
+   * which the next call goes on with.
+   */
+  make(endMs: number): RoaringSet | undefined;
   /** Lets go of what it is made from. Nothing may be asked then. */
   dispose(): void;
 }
@@ -97,14 +100,19 @@ export class Bitmap implements Value {
 
   /** Makes the set, if it is not made yet. */
   make(): RoaringSet {
-    if (this.#set !== undefined) return this.#set;
+    this.makeUntil(Number.POSITIVE_INFINITY);
+    return this.#set as RoaringSet;
+  }
+
+  /** Makes a part of the set, until about `endMs` (on the clock of `performance.now()`), and says whether it is made now. */
+  makeUntil(endMs: number): boolean {
+    if (this.#set !== undefined) return true;
     const unmade = this.#unmade as UnmadeSet;
-    const set = unmade.make();
-    this.#set = set;
+    this.#set = unmade.make(endMs);
+    if (this.#set === undefined) return false;
     this.#unmade = undefined;
     unmade.dispose();
-    this.optimize();
-    return set;
+    return true;
   }
 
   /** What the set will be made from, as long as it is not. */

@@ -61,12 +61,15 @@ export class BatchDraft {
     this.#values = values;
   }
 
-  /** Writes values for about `budgetMs` milliseconds, at least one; returns the batch when all are written. */
+  /** Makes and writes values for about `budgetMs` milliseconds; returns the batch when all are written. */
   write(budgetMs: number): Batch | undefined {
-    const end = performance.now() + budgetMs;
+    const endMs = performance.now() + budgetMs;
     while (this.#written < this.#values.length) {
-      this.#write(this.#values[this.#written++] as HeldValue);
-      if (performance.now() > end && this.#written < this.#values.length) return undefined;
+      const value = this.#values[this.#written] as HeldValue;
+      if (!value.bitmap.makeUntil(endMs)) return undefined;
+      this.#write(value);
+      this.#written++;
+      if (performance.now() > endMs && this.#written < this.#values.length) return undefined;
     }
     return { number: this.number, words: this.#words.subarray(0, this.#length) };
   }

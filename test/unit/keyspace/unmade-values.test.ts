@@ -77,6 +77,52 @@ describe("a result of two values", () => {
   });
 });
 
+describe("a result that takes long", () => {
+  const LONG_BYTES = 2 ** 27;
+  /** A time that has passed: the least of the work is done. */
+  const NO_TIME_MS = Number.NEGATIVE_INFINITY;
+  const sources = [every(1000, 7, LONG_BYTES), every(1500, 7, LONG_BYTES - 9)];
+  const long = (op: BitOp) => bitop(op, op === "NOT" ? sources.slice(0, 1) : sources);
+
+  test.each(BITOPS)("%s is made a part at a time, and is the same", (op) => {
+    const result = long(op);
+    let parts = 1;
+    while (!result.makeUntil(NO_TIME_MS)) parts++;
+    expect(parts).toBeGreaterThan(8);
+    const whole = long(op).clone();
+    expect(result.set.isEqual(whole.set)).toBe(true);
+    expect(result.byteLength).toBe(whole.byteLength);
+    expect(result.portableBytes).toBe(whole.portableBytes);
+    expect(result.cardinality).toBe(whole.cardinality);
+  });
+
+  test("may be asked for, or let go, when a part of it is made", () => {
+    const before = Bitmap.usedBytes();
+    const asked = long("NOT");
+    expect(asked.makeUntil(NO_TIME_MS)).toBe(false);
+    expect(asked.getBit(7)).toBe(0);
+    expect(asked.getBit(LONG_BYTES * 8 - 1)).toBe(1);
+    expect(asked.set.size).toBe(asked.cardinality);
+    asked.dispose();
+    const dropped = long("OR");
+    expect(dropped.makeUntil(NO_TIME_MS)).toBe(false);
+    dropped.dispose();
+    // What is made of NOT takes a megabyte. Each slice's native objects keep something until they are collected.
+    expect(Bitmap.usedBytes() - before).toBeLessThan(20_000);
+  });
+
+  test("keeps a batch from being complete, which it is when all is made", () => {
+    const keyspace = new Keyspace(new StorageInHand(), new ManualClock(0), randomOf(1));
+    const [database] = keyspace.databases as [Database];
+    keyspace.setValue(database, "long", long("NOT"));
+    const draft = keyspace.takeDraft();
+    expect(draft.write(0)).toBeUndefined();
+    let batch = draft.write(0);
+    while (batch === undefined) batch = draft.write(0);
+    expect(batch.words.byteLength).toBeGreaterThan(LONG_BYTES / 8192);
+  });
+});
+
 // --- whole programs
 
 const KEYS = ["a", "b", "c", "d", "e"] as const;
