@@ -9,19 +9,18 @@ import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log
 import { keyHash } from "../keyspace/hash.js";
 import { NO_DEADLINE, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
-import { passingBuffer } from "../passing-buffer.js";
+import { giveBack } from "../passing-buffer.js";
 import type { Garbage } from "./garbage.js";
 import { type ChangedRow, encodeLog, lastBits, logChecksum } from "./log.js";
+import { RowTable } from "./row-table.js";
 import type { Connection } from "./schema.js";
 import { portableOf, type Values } from "./values.js";
 
 /**
- * What a batch makes of one row. Absent fields stay as they are. A batch of new keys has one of these for each: it is one object,
- * since the collector copies whatever lives until the end of the flush.
+ * What a batch makes of one row beyond its single bits and its size. Absent fields stay as they are. A batch of new keys has one of these
+ * for each: it is one object, since the collector copies whatever lives until the end of the flush.
  */
 class RowChange {
-  /** Its place among the rows of the batch. */
-  readonly index: number;
   isNew = false;
   deleted = false;
   /** The row's name, where it is new or was given another. */
@@ -29,18 +28,10 @@ class RowChange {
   slot = 0;
   deadline: number | undefined = undefined;
   portable: Uint8Array | undefined = undefined;
-  byteLength = 0;
-  cardinality = 0;
-  /** Bits of the batch before this one mean nothing to the row. */
-  bitsFrom = 0;
-  /** How many single bits were changed since, and where they end among those of all rows. */
-  bitCount = 0;
-  bitsEnd = 0;
-
-  constructor(index: number) {
-    this.index = index;
-  }
 }
+
+/** Of a row of which nothing but bits has changed. */
+const BITS_ONLY = new RowChange();
 
 /** What a flush leaves to the Folder. */
 export interface Flushed {
@@ -54,10 +45,10 @@ export interface Flushed {
   named: number;
 }
 
-const FLOAT_BYTES = Float64Array.BYTES_PER_ELEMENT;
-/** Bits of a batch that there is room for at first, and by how much it grows. */
-const FIRST_BITS = 1024;
-const GROWTH = 4;
+/** Bits and rows of a batch that there is room for at first. A power of two. */
+const ROOM_MIN = 1024;
+/** Room for more bits than this, which a transaction of any size may need, is given back before the next batch. */
+const ROOM_BITS_MAX = 2 ** 20;
 const NO_WORDS = new Uint8Array(0);
 const NO_BITS = new Float64Array(0);
 
@@ -73,6 +64,7 @@ export class Flusher {
   readonly #deleteDatabase: Statement<[number]>;
   readonly #insertDatabase: Statement<[number, number, number, number]>;
   readonly #appendLog: Statement<[number, Uint8Array, number]>;
+  #changes = new Changes();
   #nextLogRow: number;
 
   constructor(connection: Connection, values: Values, garbage: Garbage) {
@@ -102,16 +94,21 @@ export class Flusher {
     return this.#nextLogRow - 1;
   }
 
+  /** Gives back what batches have used. */
+  rest(): void {
+    this.#changes.dispose();
+    this.#changes = new Changes();
+  }
+
   /** Commits the batch, or throws and leaves the database as it was. `isPending` says whether the log has bits of a row. */
   flush(batch: Batch, isPending: (id: number) => boolean): Flushed {
-    const changes = new Changes(batch);
+    const changes = this.#changes;
+    changes.read(batch);
     const flushed: Flushed = { replaced: new Map(), changed: new Map(), logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
         // In the order of the ids, which is the order of the rows on the pages.
-        for (const id of Float64Array.from(changes.rows.keys()).sort()) {
-          this.#flushRow(id, changes.rows.get(id) as RowChange, changes, flushed);
-        }
+        for (const id of changes.ids()) this.#flushRow(id, changes.indexOf(id), changes, flushed);
         for (const slot of changes.droppedSlots) this.#garbage.dropSlot(slot);
         // All of them leave before any comes back: two databases may have exchanged their slots.
         for (const { number } of changes.databases.values()) this.#deleteDatabase.run(number);
@@ -126,29 +123,37 @@ export class Flusher {
     return flushed;
   }
 
-  #flushRow(id: number, change: RowChange, changes: Changes, flushed: Flushed): void {
+  #flushRow(id: number, index: number, changes: Changes, flushed: Flushed): void {
+    const change = changes.of(index);
     const gone = change.deleted || (change.key !== undefined && changes.droppedSlots.has(change.slot));
+    const row = {
+      byteLength: changes.byteLength(index),
+      cardinality: changes.cardinality(index),
+      bits: changes.bits(index),
+    };
     if (change.isNew) {
       if (gone) return;
-      this.#insert(id, change, changes.bitsOf(change));
+      this.#insert(id, change, row);
       flushed.named++;
     } else if (gone) {
       flushed.replaced.set(id, this.#garbage.deleteKey(id));
     } else {
-      this.#update(id, change, changes.bitsOf(change), flushed);
+      this.#update(id, change, row, flushed);
     }
   }
 
-  #insert(id: number, change: RowChange, bits: Float64Array): void {
-    const { key, slot, deadline, byteLength, cardinality } = change;
+  #insert(
+    id: number,
+    { key, slot, deadline, portable }: RowChange,
+    { byteLength, cardinality, bits }: ChangedRow,
+  ): void {
     if (key === undefined) throw new Error(`change log: row ${id} is new and has no key`);
-    const bytes = this.#values.insert(id, change.portable ?? portableOf(lastBits(bits).ones));
+    const bytes = this.#values.insert(id, portable ?? portableOf(lastBits(bits).ones));
     const name = Buffer.from(key, "latin1");
     this.#insertKey.run(id, slot, keyHash(key), name, byteLength, cardinality, toColumn(deadline), bytes);
   }
 
-  #update(id: number, change: RowChange, bits: Float64Array, flushed: Flushed): void {
-    const { key, slot, deadline, portable, byteLength, cardinality } = change;
+  #update(id: number, { key, slot, deadline, portable }: RowChange, changed: ChangedRow, flushed: Flushed): void {
     if (key !== undefined) {
       this.#updateName.run(slot, keyHash(key), Buffer.from(key, "latin1"), id);
       flushed.named++;
@@ -159,9 +164,9 @@ export class Flusher {
       const row = this.#deltaBytes.get(id);
       if (row === undefined) return;
       flushed.replaced.set(id, row.bytes);
-      this.#updateValue.run(byteLength, cardinality, this.#values.replace(id, portable), id);
-    } else if (bits.length > 0) {
-      flushed.changed.set(id, { byteLength, cardinality, bits });
+      this.#updateValue.run(changed.byteLength, changed.cardinality, this.#values.replace(id, portable), id);
+    } else if (changed.bits.length > 0) {
+      flushed.changed.set(id, changed);
     }
   }
 
@@ -179,98 +184,144 @@ function lastLogRow(connection: Connection): number {
 }
 
 /**
- * Gathers a batch's records by row. There may be a million bits: they are numbers in flat memory, first in the order of their change and
- * then by row, since an array for each row would keep the collector busy for as long as all the rest takes.
+ * Gathers a batch's records by row. There may be a million bits, in ten thousand rows: they are numbers in flat memory, first in the order of
+ * their change and then by row, and that memory is used again for the next batch. An object for each row, or memory that is new each time,
+ * takes twice as long.
  */
 class Changes implements BatchVisitor {
-  readonly rows = new Map<number, RowChange>();
   readonly droppedSlots = new Set<number>();
   readonly databases = new Map<number, StoredDatabase>();
-  readonly #list: RowChange[] = [];
+  /** Rows in the order in which they came; what is told of one is at its index. */
+  readonly #rows = new RowTable();
+  readonly #of = new Map<number, RowChange>();
+  #byteLengths = new Uint32Array(ROOM_MIN);
+  #cardinalities = new Float64Array(ROOM_MIN);
+  /** How many single bits of each row were changed since its value was replaced or deleted. */
+  #bitCounts = new Uint32Array(ROOM_MIN);
+  /** Bits of the batch before this one mean nothing to the row. */
+  #bitsFrom = new Uint32Array(ROOM_MIN);
+  /** Where its bits end among those of all rows. */
+  #bitsEnds = new Uint32Array(ROOM_MIN);
   /** Single bits in the order of their change, each as `offset * 2 + bit`, and the row of each. */
-  #bits = new Float64Array(FIRST_BITS);
-  #rowOfBit = new Uint32Array(FIRST_BITS);
+  #bits = new Float64Array(ROOM_MIN);
+  #rowOfBit = new Uint32Array(ROOM_MIN);
   #bitCount = 0;
   /** The same bits by row, and for each row in the order of their change. */
-  readonly #bitsByRow: Float64Array;
+  #bitsByRow = new Float64Array(ROOM_MIN);
 
-  constructor(batch: Batch) {
+  /** Begins anew, with what `batch` says. What was said of the last one must not be used any more. */
+  read(batch: Batch): void {
+    this.#rows.clear();
+    this.#of.clear();
+    this.droppedSlots.clear();
+    this.databases.clear();
+    this.#bitCount = 0;
+    if (this.#bits.length > ROOM_BITS_MAX) this.#growBits(ROOM_MIN);
     readBatch(batch, this);
-    this.#bitsByRow = float64s(this.#bitCount);
     this.#sort();
   }
 
-  #grow(): void {
-    const bits = float64s(this.#bits.length * GROWTH);
-    bits.set(this.#bits);
-    this.#bits = bits;
-    const rows = float64s(bits.length / 2);
-    const rowOfBit = new Uint32Array(rows.buffer, rows.byteOffset, bits.length);
-    rowOfBit.set(this.#rowOfBit);
-    this.#rowOfBit = rowOfBit;
+  /** Gives its memory back soon. It must not be used again. */
+  dispose(): void {
+    for (const { buffer } of [this.#bits, this.#rowOfBit, this.#bitsByRow]) giveBack(buffer);
   }
 
-  #sort(): void {
-    let end = 0;
-    for (const row of this.#list) {
-      row.bitsEnd = end;
-      end += row.bitCount;
-    }
-    for (let i = 0; i < this.#bitCount; i++) {
-      const row = this.#list[this.#rowOfBit[i] as number] as RowChange;
-      if (i >= row.bitsFrom) this.#bitsByRow[row.bitsEnd++] = this.#bits[i] as number;
-    }
+  /** The ids of all rows, ascending. */
+  ids(): Float64Array {
+    return this.#rows.ids().sort();
+  }
+
+  indexOf(id: number): number {
+    return this.#rows.indexOf(id);
+  }
+
+  of(index: number): RowChange {
+    return this.#of.get(index) ?? BITS_ONLY;
+  }
+
+  byteLength(index: number): number {
+    return this.#byteLengths[index] as number;
+  }
+
+  cardinality(index: number): number {
+    return this.#cardinalities[index] as number;
   }
 
   /** Single bits of a row in the order of their change, each as `offset * 2 + bit`: a view. */
-  bitsOf({ bitCount, bitsEnd }: RowChange): Float64Array {
-    return bitCount === 0 ? NO_BITS : this.#bitsByRow.subarray(bitsEnd - bitCount, bitsEnd);
+  bits(index: number): Float64Array {
+    const count = this.#bitCounts[index] as number;
+    if (count === 0) return NO_BITS;
+    const end = this.#bitsEnds[index] as number;
+    return this.#bitsByRow.subarray(end - count, end);
+  }
+
+  #sort(): void {
+    if (this.#bitsByRow.length < this.#bitCount) this.#bitsByRow = new Float64Array(this.#bits.length);
+    let end = 0;
+    for (let index = 0; index < this.#rows.size; index++) {
+      this.#bitsEnds[index] = end;
+      end += this.#bitCounts[index] as number;
+    }
+    for (let i = 0; i < this.#bitCount; i++) {
+      const index = this.#rowOfBit[i] as number;
+      if (i < (this.#bitsFrom[index] as number)) continue;
+      const at = this.#bitsEnds[index] as number;
+      this.#bitsByRow[at] = this.#bits[i] as number;
+      this.#bitsEnds[index] = at + 1;
+    }
   }
 
   bit(id: number, offset: number, bit: Bit): void {
-    const row = this.#row(id);
-    row.bitCount++;
-    if (this.#bitCount === this.#bits.length) this.#grow();
+    const index = this.#row(id);
+    this.#bitCounts[index] = (this.#bitCounts[index] as number) + 1;
+    if (this.#bitCount === this.#bits.length) this.#growBits(this.#bitCount * 2);
     this.#bits[this.#bitCount] = offset * 2 + bit;
-    this.#rowOfBit[this.#bitCount++] = row.index;
+    this.#rowOfBit[this.#bitCount++] = index;
   }
 
-  #dropBits(row: RowChange): void {
-    row.bitCount = 0;
-    row.bitsFrom = this.#bitCount;
+  #growBits(room: number): void {
+    this.#bits = resized(this.#bits, new Float64Array(room), this.#bitCount);
+    this.#rowOfBit = resized(this.#rowOfBit, new Uint32Array(room), this.#bitCount);
+    giveBack(this.#bitsByRow.buffer);
+    this.#bitsByRow = new Float64Array(0);
+  }
+
+  #dropBits(index: number): void {
+    this.#bitCounts[index] = 0;
+    this.#bitsFrom[index] = this.#bitCount;
   }
 
   measure(id: number, byteLength: number, cardinality: number): void {
-    const row = this.#row(id);
-    row.byteLength = byteLength;
-    row.cardinality = cardinality;
+    const index = this.#row(id);
+    this.#byteLengths[index] = byteLength;
+    this.#cardinalities[index] = cardinality;
   }
 
   value(id: number, portable: Uint8Array): void {
-    const row = this.#row(id);
-    row.portable = portable;
-    this.#dropBits(row);
+    const index = this.#row(id);
+    this.#change(index).portable = portable;
+    this.#dropBits(index);
   }
 
   create(id: number, slot: number, key: string): void {
-    this.#row(id).isNew = true;
+    this.#change(this.#row(id)).isNew = true;
     this.rekey(id, slot, key);
   }
 
   rekey(id: number, slot: number, key: string): void {
-    const row = this.#row(id);
-    row.slot = slot;
-    row.key = key;
+    const change = this.#change(this.#row(id));
+    change.slot = slot;
+    change.key = key;
   }
 
   delete(id: number): void {
-    const row = this.#row(id);
-    row.deleted = true;
-    this.#dropBits(row);
+    const index = this.#row(id);
+    this.#change(index).deleted = true;
+    this.#dropBits(index);
   }
 
   deadline(id: number, deadline: number): void {
-    this.#row(id).deadline = deadline;
+    this.#change(this.#row(id)).deadline = deadline;
   }
 
   dropSlot(slot: number): void {
@@ -281,21 +332,42 @@ class Changes implements BatchVisitor {
     this.databases.set(database.number, database);
   }
 
-  #row(id: number): RowChange {
-    let row = this.rows.get(id);
-    if (row === undefined) {
-      row = new RowChange(this.#list.length);
-      this.#list.push(row);
-      this.rows.set(id, row);
+  #change(index: number): RowChange {
+    let change = this.#of.get(index);
+    if (change === undefined) {
+      change = new RowChange();
+      this.#of.set(index, change);
     }
-    return row;
+    return change;
+  }
+
+  /** The row's index. */
+  #row(id: number): number {
+    const before = this.#rows.size;
+    const index = this.#rows.add(id);
+    if (index < before) return index;
+    if (index === this.#bitCounts.length) this.#growRows(2 * index);
+    this.#byteLengths[index] = 0;
+    this.#cardinalities[index] = 0;
+    this.#bitCounts[index] = 0;
+    this.#bitsFrom[index] = 0;
+    return index;
+  }
+
+  #growRows(room: number): void {
+    this.#byteLengths = resized(this.#byteLengths, new Uint32Array(room));
+    this.#cardinalities = resized(this.#cardinalities, new Float64Array(room));
+    this.#bitCounts = resized(this.#bitCounts, new Uint32Array(room));
+    this.#bitsFrom = resized(this.#bitsFrom, new Uint32Array(room));
+    this.#bitsEnds = new Uint32Array(room);
   }
 }
 
-/** Memory for so many numbers that is soon out of use. */
-function float64s(length: number): Float64Array<ArrayBuffer> {
-  const { buffer, byteOffset } = passingBuffer((length + 1) * FLOAT_BYTES);
-  return new Float64Array(buffer, Math.ceil(byteOffset / FLOAT_BYTES) * FLOAT_BYTES, length);
+/** `to` with the first `length` numbers of `from`, whose memory is given back. */
+function resized<T extends Uint32Array | Float64Array>(from: T, to: T, length = from.length): T {
+  to.set(from.subarray(0, length));
+  giveBack(from.buffer);
+  return to;
 }
 
 function toColumn(deadline: number | undefined): number | null {

@@ -158,8 +158,7 @@ export class Folder {
     const changes = lastBits(bits);
     if (deltaBytes === 0 && chunkBytes <= CHUNK_FOLD_NOW_BYTES_MAX) {
       try {
-        const delta = new Delta();
-        delta.addChanges(changes);
+        const delta = new Delta(-1, changes);
         chunkBytes += this.#values.foldNow(id, delta);
         delta.dispose();
         this.#update.run(byteLength, cardinality, chunkBytes, 0, id);

@@ -2,14 +2,11 @@
 import type { Connection } from "./schema.js";
 import { checksum } from "./values.js";
 
-/** Numbers that are stored one after the other. */
-export type Bits = readonly number[] | Float64Array;
-
 /** Changes to one row of `keys`. `bits` are in the order of their change, each as `offset * 2 + bit`. */
 export interface ChangedRow {
   byteLength: number;
   cardinality: number;
-  bits: Bits;
+  bits: Float64Array;
 }
 
 /** In a part's second word, above the id's upper 16 bits. */
@@ -22,7 +19,7 @@ const WORD_BITS = 32;
 const NO_OFFSETS = new Uint32Array(0);
 
 /** The offsets that are 1 and those that are 0 at last, ascending: so Roaring takes them several times as fast. */
-export function lastBits(bits: Bits): { ones: Uint32Array; zeros: Uint32Array } {
+export function lastBits(bits: Float64Array): { ones: Uint32Array; zeros: Uint32Array } {
   if (bits.length === 0) return { ones: NO_OFFSETS, zeros: NO_OFFSETS };
   if (!haveZeros(bits)) return { ones: offsetsOf(bits).sort(), zeros: NO_OFFSETS };
   const last = new Map<number, number>();
@@ -37,13 +34,13 @@ export function bitOf(packed: number): number {
   return packed - Math.floor(packed / 2) * 2;
 }
 
-function haveZeros(bits: Bits): boolean {
+function haveZeros(bits: Float64Array): boolean {
   for (let i = 0; i < bits.length; i++) if (bitOf(bits[i] as number) === 0) return true;
   return false;
 }
 
 /** In a loop: `Uint32Array.from` with a function takes longer than all the rest that a new key of one bit needs here. */
-function offsetsOf(bits: Bits): Uint32Array {
+function offsetsOf(bits: Float64Array): Uint32Array {
   const offsets = new Uint32Array(bits.length);
   for (let i = 0; i < bits.length; i++) offsets[i] = Math.floor((bits[i] as number) / 2);
   return offsets;
@@ -120,13 +117,18 @@ export class LogPart {
     return this.#at(3) + this.#at(4) * 2 ** 32;
   }
 
-  /** Adds its bits to `bits`. */
-  addTo(bits: number[]): void {
-    const count = this.#at(5);
+  /** How many bits it has. */
+  get bitCount(): number {
+    return this.#at(5);
+  }
+
+  /** Writes its bits into `bits`, from `start` on. */
+  writeBits(bits: Float64Array, start: number): void {
+    const count = this.bitCount;
     const hasZeros = ((this.#at(1) >>> 16) & FLAG.hasZeros) !== 0;
     for (let b = 0; b < count; b++) {
       const mask = hasZeros ? this.#at(HEADER_WORDS + count + Math.floor(b / WORD_BITS)) : -1;
-      bits.push(this.#at(HEADER_WORDS + b) * 2 + ((mask >>> (b % WORD_BITS)) & 1));
+      bits[start + b] = this.#at(HEADER_WORDS + b) * 2 + ((mask >>> (b % WORD_BITS)) & 1);
     }
   }
 

@@ -165,8 +165,13 @@ export class Pending {
     for (let number = newest; number !== NO_PART; number = this.#earlier[number] as number) {
       parts.push(this.#part(number));
     }
-    const bits: number[] = [];
-    for (const part of parts.reverse()) part.addTo(bits);
+    // The newest part is the first of them, and its bits come last.
+    const bits = new Float64Array(parts.reduce((sum, { bitCount }) => sum + bitCount, 0));
+    let at = bits.length;
+    for (const part of parts) {
+      at -= part.bitCount;
+      part.writeBits(bits, at);
+    }
     return { byteLength, cardinality, bits };
   }
 

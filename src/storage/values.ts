@@ -47,6 +47,8 @@ export interface BitChanges {
   zeros: Uint32Array;
 }
 
+const NO_CHANGES: BitChanges = { ones: new Uint32Array(), zeros: new Uint32Array() };
+
 export interface ChunkRow {
   /** Of its first container. */
   number: number;
@@ -191,8 +193,8 @@ export class Values {
     if (delta.ones.rangeCardinality(...range) === 0 && delta.zeros.rangeCardinality(...range) === 0) return 0;
     const row = reading(id, () => this.#chunk.get(rowId(id, first)));
     const set = row === undefined ? new RoaringBitmap32() : openSet(id, first, row.checksum, row.portable);
-    merge(set, within(delta.ones, range), "or");
-    merge(set, within(delta.zeros, range), "andNot");
+    mergePart(set, delta.ones, range, "or");
+    mergePart(set, delta.zeros, range, "andNot");
     set.runOptimize();
     const portable = set.serialize("portable");
     set.dispose();
@@ -211,23 +213,17 @@ export class Values {
 export class Delta {
   /** Number of the last delta row that is in it; -1 for none. */
   readonly last: number;
-  readonly ones: RoaringSet = new RoaringBitmap32();
-  readonly zeros: RoaringSet = new RoaringBitmap32();
+  readonly ones: RoaringSet;
+  readonly zeros: RoaringSet;
 
-  constructor(last = -1) {
+  constructor(last = -1, { ones, zeros } = NO_CHANGES) {
     this.last = last;
+    this.ones = new RoaringBitmap32(ones);
+    this.zeros = new RoaringBitmap32(zeros);
   }
 
   add(id: number, row: DeltaRow): void {
     const { ones, zeros } = openDelta(id, row);
-    this.#add(ones, zeros);
-  }
-
-  addChanges({ ones, zeros }: BitChanges): void {
-    this.#add(new RoaringBitmap32(ones), new RoaringBitmap32(zeros));
-  }
-
-  #add(ones: RoaringSet, zeros: RoaringSet): void {
     this.ones.andNotInPlace(zeros);
     this.zeros.andNotInPlace(ones);
     merge(this.ones, ones, "or");
@@ -276,6 +272,14 @@ function merge(set: RoaringSet, other: RoaringSet, how: "or" | "andNot"): void {
   if (how === "or") set.orInPlace(other);
   else set.andNotInPlace(other);
   other.dispose();
+}
+
+/** Merges the part of `other` in a range into `set`. */
+function mergePart(set: RoaringSet, other: RoaringSet, range: readonly [number, number], how: "or" | "andNot"): void {
+  const isWhole = range[0] === 0 && range[1] === OFFSETS;
+  if (!isWhole) merge(set, within(other, range), how);
+  else if (how === "or") set.orInPlace(other);
+  else set.andNotInPlace(other);
 }
 
 function mergeDelta(set: RoaringSet, id: number, row: DeltaRow): void {

@@ -110,6 +110,7 @@ class WriterLoop {
 
   /** There was nothing to do for some time: what pages, rows and batches have used is given back. */
   #rest(): void {
+    this.#writer.rest();
     this.#connection.pragma("shrink_memory");
     collectAll();
   }

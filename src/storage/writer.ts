@@ -99,6 +99,11 @@ export class Writer {
     this.#isStale = false;
   }
 
+  /** Gives back what flushes have used: there was none for some time. */
+  rest(): void {
+    this.#flusher.rest();
+  }
+
   /** Brings the log home soon, whatever its size: memory is short. */
   settleSoon(): void {
     this.#isUrgent = true;

@@ -41,8 +41,7 @@ const changes = (ones: readonly number[], zeros: readonly number[] = []) => ({
 });
 
 function deltaOf(ones: readonly number[], zeros: readonly number[] = []): Delta {
-  const delta = new Delta();
-  delta.addChanges(changes(ones, zeros));
+  const delta = new Delta(-1, changes(ones, zeros));
   return delta;
 }
 
