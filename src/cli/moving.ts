@@ -90,12 +90,12 @@ export async function openStoreSource(db: string, { match = "*" }: SourceFlags):
 
 async function openStore(db: string) {
   const { Store } = await import("../store.js");
-  return Store.open(db, (message) => process.stderr.write(`${message}\n`));
+  return Store.open(db, tell);
 }
 
 export async function openRedisTarget(url: string, flags: RedisFlags): Promise<Target> {
   const { RedisTarget } = await import("../migrate/redis-target.js");
-  return await RedisTarget.open(linkOptions(url, flags).link);
+  return await RedisTarget.open(linkOptions(url, flags).link, tell);
 }
 
 /** The keys of a running server. What `target` has already is left out where the flags say so. */
@@ -108,6 +108,10 @@ export async function openRedisSource(url: string, flags: SourceFlags, target: T
     pattern: toBytes(flags.match ?? "*"),
     target,
     resume: flags.resume === true,
-    onTrouble: (message) => process.stderr.write(`${message}\n`),
+    onTrouble: tell,
   });
+}
+
+function tell(message: string): void {
+  process.stderr.write(`${message}\n`);
 }
