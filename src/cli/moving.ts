@@ -5,6 +5,7 @@ import { StartError } from "../errors.js";
 import { MigrateError, type Source, type Target } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
+import { limitYoungSpace } from "../young-space.js";
 import { summaryLines } from "./move-summary.js";
 import { ProgressDisplay } from "./progress-display.js";
 import { linkOptions, type RedisFlags } from "./redis-flags.js";
@@ -43,6 +44,8 @@ export async function move(plan: Move): Promise<number> {
     source = await plan.openSource(target);
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });
     report = mover.report;
+    // The store's thread has started by now.
+    limitYoungSpace();
     const display = new ProgressDisplay(report, source);
     try {
       await mover.run();
