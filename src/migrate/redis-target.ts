@@ -8,6 +8,7 @@ import type { Bitmap } from "../keyspace/bitmap.js";
 import { NO_DEADLINE } from "../keyspace/storage.js";
 import { type Item, MigrateError, type Target, type TargetFacts } from "./item.js";
 import { LastingLink } from "./lasting-link.js";
+import { askDialect, type RedisDialect } from "./redis-dialect.js";
 import {
   type Argument,
   keyArgument,
@@ -28,20 +29,32 @@ const UNFINISHED_MS = 3_600_000;
 export class RedisTarget implements Target {
   readonly #options: LinkOptions;
   readonly #onTrouble: (message: string) => void;
+  readonly #dialect: RedisDialect;
   readonly #links = new Map<number, Promise<LastingLink>>();
   readonly #unfinishedName = `bitmapist-server:unfinished:${randomBytes(8).toString("hex")}`;
   #unfinished = 0;
 
   /** Rejects with LinkClosed or LinkError when nobody answers there or lets us in. */
   static async open(options: LinkOptions, onTrouble: (message: string) => void): Promise<RedisTarget> {
-    const target = new RedisTarget(options, onTrouble);
-    await target.#link(0);
-    return target;
+    const link = await LastingLink.open(options, onTrouble);
+    try {
+      return new RedisTarget(options, onTrouble, link, await link.run(askDialect));
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
   }
 
-  private constructor(options: LinkOptions, onTrouble: (message: string) => void) {
+  private constructor(
+    options: LinkOptions,
+    onTrouble: (message: string) => void,
+    link: LastingLink,
+    dialect: RedisDialect,
+  ) {
     this.#options = options;
     this.#onTrouble = onTrouble;
+    this.#dialect = dialect;
+    this.#links.set(0, Promise.resolve(link));
   }
 
   async put({ database, key, bitmap, deadline }: Item): Promise<void> {
@@ -63,20 +76,18 @@ export class RedisTarget implements Target {
   async facts(database: number, key: string): Promise<TargetFacts | undefined> {
     const link = await this.#link(database);
     const name = keyArgument(key);
-    const [length, count, ttl] = await link.run((link) =>
-      askAll(link, [
-        ["STRLEN", name],
-        ["BITCOUNT", name],
-        ["PTTL", name],
-      ]),
+    const { expiry } = this.#dialect;
+    const [length, count, ttl, time] = await link.run((link) =>
+      askAll(link, [["STRLEN", name], ["BITCOUNT", name], [expiry, name], ["TIME"]]),
     );
     if (typeof length !== "number" || typeof count !== "number" || typeof ttl !== "number") {
-      throw new MigrateError(
-        `the target does not tell of its keys: ${String(length)}, ${String(count)}, ${String(ttl)}`,
-      );
+      throw new MigrateError(`${link.name} does not tell of its keys: it answers ${[length, count, ttl].join(", ")}`);
     }
     if (ttl === -2) return undefined;
-    return { byteLength: length, cardinality: count, deadline: ttl === -1 ? NO_DEADLINE : Date.now() + ttl };
+    const facts = { byteLength: length, cardinality: count };
+    if (ttl === -1) return { ...facts, deadline: NO_DEADLINE };
+    // Its own clock, which counts for its deadlines.
+    return { ...facts, deadline: expiry === "PEXPIRETIME" ? ttl : ttl + msOf(time) };
   }
 
   /** Waits for the disk where the server can be asked to: this one, and Redis from 7.2 on with an append-only file. */
@@ -127,6 +138,12 @@ async function putPieces(
   }
   const expire = deadline === NO_DEADLINE ? ["PERSIST", name] : ["PEXPIREAT", name, deadline];
   await askAll(link, [...pieces, ["MULTI"], expire, ["RENAME", name, key], ["EXEC"]]);
+}
+
+/** TIME's reply in milliseconds. */
+function msOf(time: LinkReply | undefined): number {
+  const [seconds, microseconds] = Array.isArray(time) ? time : [];
+  return Number(String(seconds)) * 1000 + Number(String(microseconds)) / 1000;
 }
 
 /** Sends requests together. Rejects with the first error among the replies. */

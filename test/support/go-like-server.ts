@@ -16,7 +16,8 @@ export async function startGoLikeServer(redisPort: number, { isOld }: { isOld: b
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("error", () => {});
-    void serve(socket, redisPort, isOld);
+    // Who closes amid a request is gone, and nothing is to be answered any more.
+    serve(socket, redisPort, isOld).catch(() => socket.destroy());
   });
   const port = await new Promise<number>((resolve) => {
     server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
@@ -48,7 +49,8 @@ async function answer(redis: RawClient, argv: string[], isOld: boolean): Promise
   }
   if (command === "scan") {
     const [cursor, match = "", pattern = "", count = ""] = args;
-    if (args.length !== 5 || cursor !== "0" || match.toLowerCase() !== "match" || count.toLowerCase() !== "count") return wrong;
+    if (args.length !== 5 || cursor !== "0" || match.toLowerCase() !== "match" || count.toLowerCase() !== "count")
+      return wrong;
     const found = await keysLike(redis, pattern);
     // A star of Go's path.Match stays between slashes.
     const slashes = (text: string) => text.split("/").length;
@@ -60,5 +62,8 @@ async function answer(redis: RawClient, argv: string[], isOld: boolean): Promise
 
 async function keysLike(redis: RawClient, pattern: string): Promise<string[]> {
   const reply = await redis.call("KEYS", pattern);
-  return reply.split("\r\n").slice(1).filter((line) => line !== "" && !line.startsWith("$"));
+  return reply
+    .split("\r\n")
+    .slice(1)
+    .filter((line) => line !== "" && !line.startsWith("$"));
 }

@@ -8,6 +8,8 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   /** Connections that were made through it. */
   connections = 0;
+  /** Bytes that came from the server. */
+  received = 0;
   /** Connections are cut when so many bytes have come from the server on them, once for each entry; then no more. */
   readonly cuts: number[];
   /** Nobody is let in. */
@@ -44,6 +46,7 @@ export class TcpProxy {
     let bytes = 0;
     behind.on("data", (chunk) => {
       bytes += chunk.length;
+      this.received += chunk.length;
       const [cut] = this.cuts;
       if (cut === undefined || bytes < cut) return void client.write(chunk);
       this.cuts.shift();
