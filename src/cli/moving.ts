@@ -98,7 +98,8 @@ async function openStore(db: string) {
 
 export async function openRedisTarget(url: string, flags: RedisFlags): Promise<Target> {
   const { RedisTarget } = await import("../migrate/redis-target.js");
-  return await RedisTarget.open(linkOptions(url, flags).link, tell);
+  const { link, database } = linkOptions(url, flags);
+  return await RedisTarget.open({ link, into: database, onTrouble: tell });
 }
 
 /** The keys of a running server. What `target` has already is left out where the flags say so. */

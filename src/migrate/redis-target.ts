@@ -26,35 +26,40 @@ const PIECES_AT_ONCE = 32;
 /** A value that was being written when the move broke off goes after so long, in milliseconds. */
 const UNFINISHED_MS = 3_600_000;
 
+export interface RedisTargetOptions {
+  link: LinkOptions;
+  /** The database that all keys go to, which must then be of one; undefined where each goes to that of the same number. */
+  into: number | undefined;
+  /** Is told of broken links. */
+  onTrouble(message: string): void;
+}
+
 export class RedisTarget implements Target {
-  readonly #options: LinkOptions;
-  readonly #onTrouble: (message: string) => void;
+  readonly #options: RedisTargetOptions;
   readonly #dialect: RedisDialect;
   readonly #links = new Map<number, Promise<LastingLink>>();
   readonly #unfinishedName = `bitmapist-server:unfinished:${randomBytes(8).toString("hex")}`;
   #unfinished = 0;
+  /** The first database that keys came from. */
+  #from: number | undefined;
 
   /** Rejects with LinkClosed or LinkError when nobody answers there or lets us in. */
-  static async open(options: LinkOptions, onTrouble: (message: string) => void): Promise<RedisTarget> {
-    const link = await LastingLink.open(options, onTrouble);
+  static async open(options: RedisTargetOptions): Promise<RedisTarget> {
+    const database = options.into ?? 0;
+    const link = await LastingLink.open({ ...options.link, database }, options.onTrouble);
     try {
-      return new RedisTarget(options, onTrouble, link, await link.run(askDialect));
+      const target = new RedisTarget(options, await link.run(askDialect));
+      target.#links.set(database, Promise.resolve(link));
+      return target;
     } catch (error) {
       await link.close();
       throw error;
     }
   }
 
-  private constructor(
-    options: LinkOptions,
-    onTrouble: (message: string) => void,
-    link: LastingLink,
-    dialect: RedisDialect,
-  ) {
+  private constructor(options: RedisTargetOptions, dialect: RedisDialect) {
     this.#options = options;
-    this.#onTrouble = onTrouble;
     this.#dialect = dialect;
-    this.#links.set(0, Promise.resolve(link));
   }
 
   async put({ database, key, bitmap, deadline }: Item): Promise<void> {
@@ -100,8 +105,16 @@ export class RedisTarget implements Target {
     for (const link of this.#links.values()) await (await link.catch(() => undefined))?.close();
   }
 
-  #link(database: number): Promise<LastingLink> {
-    const known = this.#links.get(database) ?? LastingLink.open({ ...this.#options, database }, this.#onTrouble);
+  #link(from: number): Promise<LastingLink> {
+    const { link, into, onTrouble } = this.#options;
+    this.#from ??= from;
+    if (into !== undefined && from !== this.#from) {
+      throw new MigrateError(
+        `keys of databases ${this.#from} and ${from} would be mixed in database ${into}: name one of them`,
+      );
+    }
+    const database = into ?? from;
+    const known = this.#links.get(database) ?? LastingLink.open({ ...link, database }, onTrouble);
     this.#links.set(database, known);
     return known;
   }

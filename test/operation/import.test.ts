@@ -145,6 +145,15 @@ live("into a running server, out of it into a redis-server, and back", async () 
   expect(out.stdout).toContain("  verified: 1,004 keys have");
   expect(await contents(second.client, [0, 3])).toEqual(expected);
 
+  const mixed = await run(place, ["export", `${second.url}/7`, "--from", ourUrl]);
+  expect(mixed.code).toBe(1);
+  expect(mixed.stderr).toMatch(/^error: keys of databases 0 and 3 would be mixed in database 7: name one of them/);
+  await ask(second.client, "FLUSHALL");
+  expect((await run(place, ["export", `${second.url}/7`, "--from", `${ourUrl}/3`])).code).toBe(0);
+  await ask(second.client, "SELECT", "7");
+  expect(await keysOf(second.client)).toEqual(["three"]);
+  await ask(second.client, "SELECT", "0");
+
   await ours.stop();
   await ask(second.client, "FLUSHALL");
   const fromFile = await run(place, ["export", second.url, "--match", "k:1*"]);

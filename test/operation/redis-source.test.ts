@@ -13,7 +13,9 @@ import { ask, askAll } from "../support/ask.js";
 import { startGoLikeServer } from "../support/go-like-server.js";
 import { type Dice, dice } from "../support/random.js";
 import { RawClient } from "../support/raw-client.js";
+import { startPeer } from "../support/redis-peer.js";
 import { RedisServer, redisMissing, sayRedisMissing } from "../support/redis-server.js";
+import { eventually } from "../support/server-process.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 
 const HOST = "127.0.0.1";
@@ -239,6 +241,25 @@ describe("a link that breaks", () => {
     expect(moving.value("large")?.bytes).toBe("U".repeat(2 * MB));
   });
 
+  live("to a server that was started anew, which has its keys in another order: every key once", async () => {
+    const { client, server } = await startRedis();
+    const anew = await startRedis();
+    const keys = await fill(client);
+    await fill(anew.client);
+    const proxy = await TcpProxy.start(server.port, [50_000]);
+    const moving = new Moving();
+    // Same keys, another process: what a restart does to SCAN's order.
+    const isCut = eventually("the link is cut", () => {
+      if (proxy.connections > 0) proxy.target = anew.server.port;
+      return proxy.cuts.length === 0;
+    });
+    const report = await moving.from(proxy.port);
+    await isCut;
+    expect(proxy.connections).toBe(2);
+    expect(report).toMatchObject({ keys, verified: keys, mismatches: 0 });
+    expect(moving.keys()).toBe(keys);
+  });
+
   live("each time at the same place is given up", async () => {
     const { client, server } = await startRedis();
     await fill(client);
@@ -267,6 +288,33 @@ live("resume: what is there with the same length, bits and deadline is not read 
   expect(moving.value("bits")?.bytes).toBe(await ask(client, "GET", "bits"));
   expect(moving.value("length")?.bytes).toBe(await ask(client, "GET", "length"));
   expect(moving.value("deadline")?.deadline).toBe(deadline);
+});
+
+describe("a SCAN that gives keys twice, as it may", () => {
+  /** In front of a redis-server: its SCAN gives a page with all keys, and then another. */
+  async function startStutterer(redisPort: number): Promise<number> {
+    return await startPeer(redisPort, async (redis, argv) => {
+      if (argv[0] !== "SCAN") return undefined;
+      const page = await redis.call("SCAN", "0", "MATCH", "*", "COUNT", "1000000");
+      const next = argv[1] === "0" ? "17" : "0";
+      return page.replace("*2\r\n$1\r\n0\r\n", `*2\r\n$${next.length}\r\n${next}\r\n`);
+    });
+  }
+
+  live("moves each once", async () => {
+    const { client, server } = await startRedis();
+    await askAll(
+      client,
+      Array.from({ length: 3000 }, (_, i) => ["SETBIT", `k:${i}`, String(i), "1"]),
+    );
+    await askAll(client, ["RPUSH list a"]);
+    const moving = new Moving();
+    const port = await startStutterer(server.port);
+    const report = await moving.from(port);
+    expect(report).toMatchObject({ keys: 3000, verified: 3000, mismatches: 0 });
+    expect(skippedOf(report)).toEqual({ "of type list": 1 });
+    expect(moving.troubles).toEqual([]);
+  });
 });
 
 live("keys that have gone by when they are read are counted, and no more", async () => {

@@ -12,6 +12,8 @@ export class TcpProxy {
   received = 0;
   /** Connections are cut when so many bytes have come from the server on them, once for each entry; then no more. */
   readonly cuts: number[];
+  /** Port of the server. A connection stays with the one that it was made to. */
+  target: number;
   /** Nobody is let in. */
   isDown = false;
 
@@ -30,14 +32,15 @@ export class TcpProxy {
     this.port = port;
     this.cuts = [...cuts];
     this.#server = server;
-    server.on("connection", (client) => this.#accept(client, target));
+    this.target = target;
+    server.on("connection", (client) => this.#accept(client));
   }
 
-  #accept(client: Socket, target: number): void {
+  #accept(client: Socket): void {
     client.on("error", () => {});
     if (this.isDown) return void client.destroy();
     this.connections++;
-    const behind = connect({ port: target, host: "127.0.0.1" });
+    const behind = connect({ port: this.target, host: "127.0.0.1" });
     behind.on("error", () => {});
     this.#sockets.add(client).add(behind);
     client.on("close", () => behind.destroy());
