@@ -68,8 +68,8 @@ export function addImportCommand(program: Command): void {
         from: shownUrl(source),
         to: shownUrl(to ?? db),
         openTarget: async () => (to === undefined ? openStoreTarget(db) : openRedisTarget(to, flags)),
-        openSource: async (target) =>
-          isRedisUrl(source) ? openRedisSource(source, flags, target) : openFile(source, flags),
+        openSource: async (there) =>
+          isRedisUrl(source) ? openRedisSource(source, flags, there) : openFile(source, flags),
         verify,
         dryRun: dryRun === true,
         howToGoOn: isRedisUrl(source) ? "the same command with --resume goes on where it was" : "",

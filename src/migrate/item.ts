@@ -51,6 +51,9 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** What a source may ask of where its items go. */
+export type There = Pick<Target, "facts">;
+
 /** Where items go. A key that is there already is replaced, its deadline too. */
 export interface Target {
   /** Takes an item, which is the target's from now on, and resolves when it may be given the next. Several may be under way. */

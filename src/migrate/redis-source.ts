@@ -11,7 +11,7 @@ import { BitmapBuilder } from "../keyspace/bitmap-builder.js";
 import { compileGlob } from "../keyspace/glob.js";
 import { NO_DEADLINE } from "../keyspace/storage.js";
 import { differenceOf } from "./difference.js";
-import { GONE, type Item, MigrateError, type Skipped, type Source, type Target, THERE_ALREADY } from "./item.js";
+import { GONE, type Item, MigrateError, type Skipped, type Source, THERE_ALREADY, type There } from "./item.js";
 import { LastingLink } from "./lasting-link.js";
 import { readAhead } from "./read-ahead.js";
 import { askDialect, type RedisDialect } from "./redis-dialect.js";
@@ -56,7 +56,7 @@ export interface RedisSourceOptions {
   /** Which keys, as SCAN's MATCH. */
   pattern: string;
   /** Where the keys go, to be asked what is there already; undefined where they go nowhere. */
-  target: Target | undefined;
+  target: There | undefined;
   /** Leave out what the target has with the same length, number of bits and deadline. */
   resume: boolean;
   /** Is told of broken links, and of what could not be looked at. */
@@ -262,7 +262,7 @@ export class RedisSource implements Source {
   }
 
   /** Which of the keys the target has with the same facts, and which it has not. */
-  async #compare(reading: Reading, keys: string[], target: Target): Promise<{ same: string[]; absent: string[] }> {
+  async #compare(reading: Reading, keys: string[], target: There): Promise<{ same: string[]; absent: string[] }> {
     const { into = reading.database } = this.#options;
     const facts = await this.#facts(reading, keys);
     const found = await Promise.all(keys.map((key) => target.facts(into, key)));
