@@ -27,8 +27,9 @@ import { SeenKeys } from "./seen-keys.js";
 
 /** SCAN's COUNT, where a page is also what is asked in one pipeline. */
 const PAGE_KEYS = 1000;
-/** Values up to this length are read whole, and so many bytes of them at a time. */
+/** Values up to this length are read whole. */
 const SMALL_BYTES_MAX = 64 * KIB;
+/** Bytes of strings that are read at a time, but for one value that is longer. */
 const BATCH_BYTES = 2 * MIB;
 /** Batches, and pages, that are asked for before they are needed. */
 const READ_AHEAD = 2;
@@ -198,7 +199,7 @@ export class RedisSource implements Source {
       let bytes = 0;
       for (const [i, key] of left.entries()) {
         batch.push(key);
-        bytes += Math.min(lengths[i] as number, SMALL_BYTES_MAX);
+        bytes += lengths[i] as number;
         if (bytes < BATCH_BYTES) continue;
         yield { keys: batch.length, items: await this.#read(reading, batch) };
         batch = [];

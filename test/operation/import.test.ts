@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { ask, askAll, keysOf } from "../support/ask.js";
 import { makeCertificate } from "../support/certificates.js";
 import { RawClient } from "../support/raw-client.js";
+import { startPeer } from "../support/redis-peer.js";
 import { RedisServer, redisMissing, sayRedisMissing } from "../support/redis-server.js";
 import { eventually, freePort, runProgram, Sandbox, SERVER_BIN, sandbox } from "../support/server-process.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
@@ -161,6 +162,27 @@ live("into a running server, out of it into a redis-server, and back", async () 
   const fromFile = await run(place, ["export", second.url, "--match", "k:1*"]);
   expect([fromFile.code, fromFile.stderr]).toEqual([0, ""]);
   expect(await ask(second.client, "DBSIZE")).toBe(111);
+});
+
+live("a value that is not as the source says is named at the end, and the exit code is 1", async () => {
+  const { client, server } = await startRedis();
+  await fill(client);
+  // It tells of one bit more than there is, whoever asks and how often.
+  const port = await startPeer(server.port, async (redis, argv) => {
+    if (argv[0] !== "BITCOUNT" || argv[1] !== "k:500") return undefined;
+    return (await redis.call(...argv)).replace(":1", ":2");
+  });
+  const { code, stdout } = await run(sandbox(), ["import", `redis://127.0.0.1:${port}`]);
+  expect(code).toBe(1);
+  expect(stdout.split("\n").slice(-4)).toEqual([
+    "  verified: 1,002 keys have the source's length, number of bits and deadline",
+    '  DIFFERENT: "k:500" of database 0: 2 bits are set in the source, 1 in the target',
+    "  DIFFERENT: 1 keys in all",
+    "",
+  ]);
+  const unasked = await run(sandbox(), ["import", `redis://127.0.0.1:${port}`, "--no-verify"]);
+  expect(unasked.code).toBe(0);
+  expect(unasked.stdout).toContain("  not verified, as --no-verify says\n");
 });
 
 live("what can't be done is one line and exit code 1", async () => {
