@@ -17,7 +17,6 @@ export interface ExportFlags extends RedisFlags {
   match?: string;
   dryRun?: true;
   verify: boolean;
-  resume?: true;
 }
 
 /** Where the keys go. */
