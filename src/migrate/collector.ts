@@ -36,6 +36,7 @@ interface Key {
 
 export class Collector {
   readonly #openScratch: () => Scratch;
+  readonly #idsMax: number;
   #scratch: Scratch | undefined;
   /** Numbers of the keys in `#keys`, by database. */
   #numbers: Map<string, number>[] = [];
@@ -45,9 +46,10 @@ export class Collector {
   #keyOf = new Uint32Array(IDS_MIN);
   #length = 0;
 
-  /** `openScratch` is called when the ids become too many, and not before. */
-  constructor(openScratch: () => Scratch) {
+  /** `openScratch` is called when the ids become more than `idsMax`, and not before. */
+  constructor(openScratch: () => Scratch, idsMax = IDS_MAX) {
     this.#openScratch = openScratch;
+    this.#idsMax = idsMax;
   }
 
   /** What `add` calls the key until the next `makeRoom`. */
@@ -98,7 +100,7 @@ export class Collector {
 
   /** Whether `makeRoom` has to be called before more is added. */
   get isFull(): boolean {
-    return this.#length >= IDS_MAX || this.#keys.length >= KEYS_MAX;
+    return this.#length >= this.#idsMax || this.#keys.length >= KEYS_MAX;
   }
 
   /** Puts all that is in memory into the scratch. */
