@@ -5,6 +5,7 @@ import { StartError } from "../errors.js";
 import { MigrateError, type Source, type Target } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
+import { limitYoungSpace } from "../young-space.js";
 import { summaryLines } from "./move-summary.js";
 import { ProgressDisplay } from "./progress-display.js";
 import { linkOptions, type RedisFlags } from "./redis-flags.js";
@@ -43,6 +44,8 @@ export async function move(plan: Move): Promise<number> {
     source = await plan.openSource(target);
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });
     report = mover.report;
+    // The store's thread has started by now.
+    limitYoungSpace();
     const display = new ProgressDisplay(report, source);
     try {
       await mover.run();
@@ -90,12 +93,12 @@ export async function openStoreSource(db: string, { match = "*" }: SourceFlags):
 
 async function openStore(db: string) {
   const { Store } = await import("../store.js");
-  return Store.open(db, (message) => process.stderr.write(`${message}\n`));
+  return Store.open(db, tell);
 }
 
 export async function openRedisTarget(url: string, flags: RedisFlags): Promise<Target> {
   const { RedisTarget } = await import("../migrate/redis-target.js");
-  return await RedisTarget.open(linkOptions(url, flags).link);
+  return await RedisTarget.open(linkOptions(url, flags).link, tell);
 }
 
 /** The keys of a running server. What `target` has already is left out where the flags say so. */
@@ -108,6 +111,10 @@ export async function openRedisSource(url: string, flags: SourceFlags, target: T
     pattern: toBytes(flags.match ?? "*"),
     target,
     resume: flags.resume === true,
-    onTrouble: (message) => process.stderr.write(`${message}\n`),
+    onTrouble: tell,
   });
+}
+
+function tell(message: string): void {
+  process.stderr.write(`${message}\n`);
 }

@@ -16,6 +16,8 @@ export class LastingLink {
   readonly #options: LinkOptions;
   readonly #onTrouble: (message: string) => void;
   #link: Promise<RedisLink>;
+  /** How many connections were made. */
+  connections = 1;
   readonly #closing = new AbortController();
 
   /** Rejects with LinkClosed or LinkError when the first attempt fails: what never was is not waited for. */
@@ -53,7 +55,9 @@ export class LastingLink {
     for (const pauseMs of PAUSES_MS) {
       try {
         await sleep(pauseMs, undefined, this.#closing);
-        return await RedisLink.connect(this.#options);
+        const link = await RedisLink.connect(this.#options);
+        this.connections++;
+        return link;
       } catch (error) {
         if (this.#closing.signal.aborted) break;
         // One that is just starting says LOADING, or does not know its users yet.

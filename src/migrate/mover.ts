@@ -3,6 +3,7 @@
  * compared with what the target has. It must not know what kind of source or target they are, nor who is told of the progress.
  */
 import { MIB } from "../config.js";
+import { differenceOf } from "./difference.js";
 import { GONE, type Item, type Source, type Target, type TargetFacts, type ValueFacts } from "./item.js";
 import { MoveReport } from "./move-report.js";
 
@@ -14,9 +15,6 @@ const PUT_BYTES_MAX = 16 * MIB;
 const UNVERIFIED_MAX = 10_000;
 /** How many are compared at a time. */
 const VERIFY_AT_ONCE = 256;
-
-/** How far deadlines may be apart that were asked for as time to live, in milliseconds: replies take their time. */
-const DEADLINE_TOLERANCE_MS = 2000;
 
 /** What is remembered of an item until it is verified. */
 interface Expected extends ValueFacts {
@@ -145,20 +143,4 @@ export class Mover {
     const difference = found === undefined ? "it is not in the target" : differenceOf(expected, found);
     this.report.differs({ database, key, difference: difference ?? "" });
   }
-}
-
-/** What of a value in the target is not as it should be, in words; undefined where nothing is. */
-export function differenceOf(expected: Required<TargetFacts>, found: TargetFacts): string | undefined {
-  if (found.byteLength !== expected.byteLength) {
-    return `${expected.byteLength} bytes in the source, ${found.byteLength} in the target`;
-  }
-  if (found.cardinality !== expected.cardinality) {
-    return `${expected.cardinality} bits are set in the source, ${found.cardinality} in the target`;
-  }
-  const { deadline = expected.deadline } = found;
-  // Two that never expire are no number apart.
-  if (deadline !== expected.deadline && !(Math.abs(deadline - expected.deadline) <= DEADLINE_TOLERANCE_MS)) {
-    return `it expires at ${expected.deadline} in the source, at ${deadline} in the target`;
-  }
-  return undefined;
 }
