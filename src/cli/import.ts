@@ -9,7 +9,7 @@ import { reasonOf, StartError } from "../errors.js";
 import type { Source } from "../migrate/item.js";
 import { toBytes } from "../options/kinds.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
-import { move, openRedisSource, openRedisTarget, openStoreTarget } from "./moving.js";
+import { move, openRdbSource, openRedisSource, openRedisTarget, openStoreTarget } from "./moving.js";
 import { addRedisFlags, isRedisUrl, type RedisFlags, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
 
 const EXPLANATION = `
@@ -42,7 +42,9 @@ interface FileKind {
 const HEAD_BYTES = 4096;
 
 /** The first that fits counts. */
-const FILE_KINDS: readonly FileKind[] = [];
+const FILE_KINDS: readonly FileKind[] = [
+  { name: "an RDB file", fits: (head) => head.toString("latin1", 0, 5) === "REDIS", open: openRdbSource },
+];
 
 /** Adds the subcommand to `program`. */
 export function addImportCommand(program: Command): void {

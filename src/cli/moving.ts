@@ -5,6 +5,7 @@ import { StartError } from "../errors.js";
 import { MigrateError, type Source, type Target } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
+import { madeFile } from "./made-file.js";
 import { summaryLines } from "./move-summary.js";
 import { ProgressDisplay } from "./progress-display.js";
 import { linkOptions, type RedisFlags } from "./redis-flags.js";
@@ -110,6 +111,18 @@ export async function openRedisSource(url: string, flags: SourceFlags, target: T
     resume: flags.resume === true,
     onTrouble: tell,
   });
+}
+
+/** An RDB file. */
+export async function openRdbSource(path: string): Promise<Source> {
+  const { RdbSource } = await import("../migrate/rdb-source.js");
+  return await RdbSource.open(path, tell);
+}
+
+/** The RDB file that is made in the place of `path`. */
+export async function openRdbTarget(path: string, { verify }: { verify: boolean }): Promise<Target> {
+  const { RdbTarget } = await import("../migrate/rdb-target.js");
+  return await RdbTarget.open(await madeFile(path), { verify });
 }
 
 function tell(message: string): void {
