@@ -6,6 +6,7 @@ import { MigrateError, type Source, type Target } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
 import { limitYoungSpace } from "../young-space.js";
+import { madeFile } from "./made-file.js";
 import { summaryLines } from "./move-summary.js";
 import { ProgressDisplay } from "./progress-display.js";
 import { linkOptions, type RedisFlags } from "./redis-flags.js";
@@ -18,6 +19,8 @@ export interface Move {
   /** `target` is where the keys go; undefined where they go nowhere. */
   openSource(target: Target | undefined): Promise<Source>;
   verify: boolean;
+  /** Why not, where that is not what --no-verify says. */
+  whyNotVerified?: string;
   /** Only reads. */
   dryRun: boolean;
   /** A sentence for who is told that the move broke off; may be empty. */
@@ -113,6 +116,18 @@ export async function openRedisSource(url: string, flags: SourceFlags, target: T
     resume: flags.resume === true,
     onTrouble: tell,
   });
+}
+
+/** An RDB file. */
+export async function openRdbSource(path: string): Promise<Source> {
+  const { RdbSource } = await import("../migrate/rdb-source.js");
+  return await RdbSource.open(path, tell);
+}
+
+/** The RDB file that is made in the place of `path`. */
+export async function openRdbTarget(path: string, { verify }: { verify: boolean }): Promise<Target> {
+  const { RdbTarget } = await import("../migrate/rdb-target.js");
+  return await RdbTarget.open(await madeFile(path), { verify });
 }
 
 function tell(message: string): void {

@@ -28,11 +28,6 @@ const DEPTH_MAX = 64;
 /** So much of a page and those that belong to it is read at once; what lies behind is read when it is asked for. */
 const READ_BYTES = MIB;
 
-/** Whether a file that begins so is one of bbolt: at least 84 bytes must be given. */
-export function isBolt(head: Buffer): boolean {
-  return head.length >= PAGE_HEADER_BYTES + 4 && head.readUInt32LE(PAGE_HEADER_BYTES) === MAGIC;
-}
-
 /** Where a bucket's tree begins: at a page, or in the bytes of an element where it is small. */
 export interface Bucket {
   root: number;

@@ -1,5 +1,5 @@
 /** The bytes of an input in the sizes that a binary format asks for. */
-import { chunksOf, type Input } from "./input.js";
+import type { InputReader } from "./input.js";
 
 export class ByteStream {
   readonly #chunks: AsyncIterator<Buffer>;
@@ -7,8 +7,8 @@ export class ByteStream {
   /** Bytes that were read so far. */
   position = 0;
 
-  constructor(input: Input) {
-    this.#chunks = chunksOf(input);
+  constructor(input: InputReader) {
+    this.#chunks = input.chunks();
   }
 
   /** The next `length` bytes, which are the caller's; fewer where the input ends. */

@@ -4,7 +4,7 @@
  */
 import { type Collector, ID_MAX } from "./collector.js";
 import { CsvError, CsvReader } from "./csv-reader.js";
-import { badLine, chunksOf, type Input } from "./input.js";
+import { type Input, InputReader } from "./input.js";
 import type { Item, Source } from "./item.js";
 import { keyOfText } from "./key-text.js";
 
@@ -21,7 +21,7 @@ interface Columns {
 }
 
 export class CsvSource implements Source {
-  readonly #input: Input;
+  readonly #input: InputReader;
   readonly #collector: Collector;
   readonly #reader = new CsvReader();
   #columns: Columns | undefined;
@@ -32,13 +32,13 @@ export class CsvSource implements Source {
   #lastNumber = -1;
 
   constructor(input: Input, collector: Collector) {
-    this.#input = input;
+    this.#input = new InputReader(input);
     this.#collector = collector;
   }
 
   async *items(): AsyncGenerator<Item, void> {
     const reader = this.#reader;
-    for await (const chunk of chunksOf(this.#input)) {
+    for await (const chunk of this.#input.chunks()) {
       reader.push(chunk);
       this.#rows();
       if (!this.#collector.isFull) continue;
@@ -47,7 +47,7 @@ export class CsvSource implements Source {
     }
     reader.end();
     this.#rows();
-    if (this.#columns === undefined) throw badLine(this.#input, 1, "there is no header line");
+    if (this.#columns === undefined) throw this.#input.badLine(1, "there is no header line");
     yield* this.#collector.items();
   }
 
@@ -60,7 +60,7 @@ export class CsvSource implements Source {
       }
     } catch (error) {
       if (!(error instanceof CsvError)) throw error;
-      throw badLine(this.#input, reader.line, error.message);
+      throw this.#input.badLine(reader.line, error.message);
     }
   }
 
@@ -123,6 +123,10 @@ export class CsvSource implements Source {
       );
     }
     return value;
+  }
+
+  get share(): number | undefined {
+    return this.#input.share;
   }
 
   async close(): Promise<void> {}

@@ -1,6 +1,7 @@
 /** What all targets are that make one file: items leave one after the other, each in pieces that are small whatever its size. */
 import type { Item, Target } from "./item.js";
 import type { Output } from "./output.js";
+import type { MadeFile } from "./rdb-target.js";
 
 /** How a file of some format begins and ends, and what an item is in it. */
 export interface FileFormat {
@@ -11,12 +12,17 @@ export interface FileFormat {
 }
 
 export class FileTarget implements Target {
+  readonly isFinal = true;
   readonly #output: Output;
   readonly #format: FileFormat;
+  readonly #made: MadeFile | undefined;
+  #isPublished = false;
   /** What was put last: the next waits for it. */
   #last: Promise<void>;
 
-  constructor(output: Output, format: FileFormat) {
+  /** `made` is what `output` writes, where that is a file. */
+  constructor(output: Output, format: FileFormat, made?: MadeFile) {
+    this.#made = made;
     this.#output = output;
     this.#format = format;
     this.#last = output.write(format.begin);
@@ -40,7 +46,11 @@ export class FileTarget implements Target {
     await this.#last;
     await this.#output.write(this.#format.end);
     await this.#output.finish();
+    this.#made?.publish();
+    this.#isPublished = true;
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    if (!this.#isPublished) this.#made?.discard();
+  }
 }

@@ -5,7 +5,7 @@
 import { isUtf8 } from "node:buffer";
 import { BULK_BYTES_MAX, MIB } from "../config.js";
 import { type Collector, ID_MAX } from "./collector.js";
-import { badLine, chunksOf, type Input } from "./input.js";
+import { type Input, InputReader } from "./input.js";
 import type { Item, Source } from "./item.js";
 import { keyOfText } from "./key-text.js";
 
@@ -23,19 +23,19 @@ interface Line {
 }
 
 export class NdjsonSource implements Source {
-  readonly #input: Input;
+  readonly #input: InputReader;
   readonly #collector: Collector;
   #line = 0;
 
   constructor(input: Input, collector: Collector) {
-    this.#input = input;
+    this.#input = new InputReader(input);
     this.#collector = collector;
   }
 
   async *items(): AsyncGenerator<Item, void> {
     let pieces: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of chunksOf(this.#input)) {
+    for await (const chunk of this.#input.chunks()) {
       let from = 0;
       for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, from)) {
         await this.#take(Buffer.concat([...pieces, chunk.subarray(from, end)]));
@@ -47,7 +47,7 @@ export class NdjsonSource implements Source {
       bytes += chunk.length - from;
       if (bytes > LINE_BYTES_MAX) {
         const advice = "a key may have several lines, each with a part of its ids";
-        throw badLine(this.#input, this.#line + 1, `the line has more than ${LINE_BYTES_MAX} bytes: ${advice}`);
+        throw this.#input.badLine(this.#line + 1, `the line has more than ${LINE_BYTES_MAX} bytes: ${advice}`);
       }
     }
     await this.#take(Buffer.concat(pieces));
@@ -62,7 +62,7 @@ export class NdjsonSource implements Source {
       if (text === "") return;
       this.#add(lineOf(JSON.parse(text)));
     } catch (error) {
-      throw badLine(this.#input, this.#line, (error as Error).message);
+      throw this.#input.badLine(this.#line, (error as Error).message);
     }
     if (this.#collector.isFull) await this.#collector.makeRoom();
   }
@@ -72,6 +72,10 @@ export class NdjsonSource implements Source {
     this.#collector.lengthen(number, byteLength);
     if (deadline !== undefined) this.#collector.expire(number, deadline);
     this.#collector.addMany(number, ids);
+  }
+
+  get share(): number | undefined {
+    return this.#input.share;
   }
 
   async close(): Promise<void> {}

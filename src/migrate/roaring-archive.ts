@@ -11,8 +11,8 @@ import { NO_DEADLINE } from "../keyspace/storage.js";
 import { passingBuffer } from "../passing-buffer.js";
 import { ByteStream } from "./byte-stream.js";
 import type { FileFormat } from "./file-target.js";
-import type { Input } from "./input.js";
-import { type Item, MigrateError, type Source } from "./item.js";
+import { type Input, InputReader } from "./input.js";
+import type { Item, MigrateError, Source } from "./item.js";
 import { ARCHIVE_END, BLOCK_BYTES, fileHeader, MEMBER, padding, readAttributes, readHeader } from "./tar.js";
 
 /** Names of the attributes: bytes of the string where its last byte is 0, and wall-clock milliseconds. */
@@ -42,12 +42,12 @@ export const ROARING_ARCHIVE: FileFormat = {
 };
 
 export class RoaringArchiveSource implements Source {
-  readonly #input: Input;
+  readonly #input: InputReader;
   readonly #stream: ByteStream;
 
   constructor(input: Input) {
-    this.#input = input;
-    this.#stream = new ByteStream(input);
+    this.#input = new InputReader(input);
+    this.#stream = new ByteStream(this.#input);
   }
 
   async *items(): AsyncGenerator<Item, void> {
@@ -127,7 +127,11 @@ export class RoaringArchiveSource implements Source {
 
   /** Says where: tar has no lines, but bytes. */
   #error(what: string): MigrateError {
-    return new MigrateError(`${this.#input.name}: ${what} (before byte ${this.#stream.position})`);
+    return this.#input.bad(`${what} (before byte ${this.#stream.position})`);
+  }
+
+  get share(): number | undefined {
+    return this.#input.share;
   }
 
   close(): Promise<void> {
