@@ -2,6 +2,7 @@
  * A CSV file of ids as the source of a move: a row for each id, with the columns `key`, `id` and, where there is more than one,
  * `database`, in any order and beside any others. The rows of a key may be anywhere.
  */
+import { ByteIndex } from "./byte-index.js";
 import { type Collector, ID_MAX } from "./collector.js";
 import { CsvError, CsvReader } from "./csv-reader.js";
 import { type Input, InputReader } from "./input.js";
@@ -10,8 +11,6 @@ import { keyOfText } from "./key-text.js";
 
 const ZERO = 0x30;
 const ID_DIGITS_MAX = 10;
-/** A longer key is looked up in every row. */
-const LAST_KEY_BYTES_MAX = 256;
 
 /** Where the columns are, -1 for one that is not there. */
 interface Columns {
@@ -25,11 +24,8 @@ export class CsvSource implements Source {
   readonly #collector: Collector;
   readonly #reader = new CsvReader();
   #columns: Columns | undefined;
-  /** Most rows have the key of the row before. */
-  readonly #lastKey = Buffer.alloc(LAST_KEY_BYTES_MAX);
-  #lastLength = 0;
-  #lastDatabase = -1;
-  #lastNumber = -1;
+  /** What the collector calls the keys, by database and by the bytes of their fields. */
+  #numbers: ByteIndex[] = [];
 
   constructor(input: Input, collector: Collector) {
     this.#input = new InputReader(input);
@@ -43,7 +39,7 @@ export class CsvSource implements Source {
       this.#rows();
       if (!this.#collector.isFull) continue;
       await this.#collector.makeRoom();
-      this.#lastNumber = -1;
+      this.#numbers = [];
     }
     reader.end();
     this.#rows();
@@ -90,21 +86,14 @@ export class CsvSource implements Source {
   #number(database: number, field: number): number {
     const { bytes, starts, ends } = this.#reader;
     const start = starts[field] as number;
-    const length = (ends[field] as number) - start;
-    if (this.#lastNumber >= 0 && database === this.#lastDatabase && this.#isLast(bytes, start, length)) {
-      return this.#lastNumber;
-    }
-    this.#lastLength = bytes.copy(this.#lastKey, 0, start, start + length) < length ? -1 : length;
-    this.#lastDatabase = database;
-    this.#lastNumber = this.#collector.number(database, keyIn(this.#reader.text(field)));
-    return this.#lastNumber;
-  }
-
-  #isLast(bytes: Buffer, start: number, length: number): boolean {
-    if (length !== this.#lastLength) return false;
-    // From the end, where keys differ. A call of Buffer.compare costs more than most keys do.
-    for (let i = length - 1; i >= 0; i--) if (this.#lastKey[i] !== bytes[start + i]) return false;
-    return true;
+    const end = ends[field] as number;
+    this.#numbers[database] ??= new ByteIndex();
+    const numbers = this.#numbers[database] as ByteIndex;
+    const known = numbers.find(bytes, start, end);
+    if (known !== undefined) return known;
+    const number = this.#collector.number(database, keyIn(this.#reader.text(field)));
+    numbers.add(bytes, start, end, number);
+    return number;
   }
 
   #integer(field: number, name: string): number {
