@@ -104,8 +104,8 @@ export function addExportCommand(program: Command): void {
         from: shownUrl(from ?? db),
         to: way.name,
         openTarget: () => way.open(),
-        openSource: async (target) =>
-          from === undefined ? openStoreSource(db, flags) : openRedisSource(from, flags, target),
+        openSource: async (there) =>
+          from === undefined ? openStoreSource(db, flags) : openRedisSource(from, flags, there),
         verify: verify && way.whyNotVerified === undefined,
         ...(way.whyNotVerified !== undefined && { whyNotVerified: way.whyNotVerified }),
         isOnStdout: way.isOnStdout === true,

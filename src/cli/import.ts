@@ -25,8 +25,7 @@ SOURCE is a URL of a running Redis, or a file whose kind is seen by its first by
 bitmaps, or a database of the Go bitmapist-server. "-" is stdin, whose format must be named. A bad line stops an import before any key
 of its file has moved.
 ${URL_EXPLANATION.trim()}
-Without /db all databases are imported, each into that of the same number. A key that is there already is replaced. --db is for a file
-that no server has open: give keys to a running server by --to.
+A key that is there already is replaced. --db is for a file that no server has open: give keys to a running server by --to.
 --resume goes on after a break: keys that are there already with the same length, number of bits and deadline are not read again.
 Exit codes: 0 everything was imported and verified, 1 it was not: stderr says why.`;
 
@@ -119,11 +118,11 @@ export function addImportCommand(program: Command): void {
         from: shownUrl(source),
         to: shownUrl(to ?? db),
         openTarget: async () => (to === undefined ? openStoreTarget(db) : openRedisTarget(to, flags)),
-        openSource: async (target) => {
+        openSource: async (there) => {
           const opened = isRedisUrl(source)
-            ? await openRedisSource(source, flags, target)
+            ? await openRedisSource(source, flags, there)
             : await openFile(source, flags);
-          return flags.merge === true ? await merging(opened, target) : opened;
+          return flags.merge === true ? await merging(opened, there) : opened;
         },
         verify,
         dryRun: dryRun === true,

@@ -15,7 +15,7 @@ export const ID_MAX = 2 ** 32 - 1;
 /** So many ids are kept in memory: 12 bytes each while they are put in order. */
 const IDS_MAX = 4_000_000;
 /** And so many keys. */
-const KEYS_MAX = 200_000;
+const KEYS_MAX = 500_000;
 const IDS_MIN = 65_536;
 /** Rows that are put into the scratch before others get their turn. */
 const TURN_KEYS = 256;

@@ -3,38 +3,17 @@
  * internal/bitmapist, and artyom/red) has it. SCAN knows one form and gives all keys at once, INFO one section, and there is no STRLEN,
  * GETRANGE, TYPE, DBSIZE or PEXPIRETIME. Its values end with the last bit; so must those of the tests.
  */
-import { createServer, type Socket } from "node:net";
-import { onTestFinished } from "vitest";
-import { readCommands } from "./commands-in.js";
-import { RawClient } from "./raw-client.js";
+import type { RawClient } from "./raw-client.js";
+import { startPeer } from "./redis-peer.js";
 
 const HANDLED = ["bitcount", "get", "info", "keys", "ping", "pttl", "scan", "select", "setbit", "ttl"];
 
 /** Its port. `isOld`: before it kept its data in SQLite, `*` did not cross "/". */
 export async function startGoLikeServer(redisPort: number, { isOld }: { isOld: boolean }): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    void serve(socket, redisPort, isOld);
-  });
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
-  });
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return port;
+  return await startPeer(redisPort, (redis, argv) => answer(redis, argv, isOld));
 }
 
-async function serve(socket: Socket, redisPort: number, isOld: boolean): Promise<void> {
-  const redis = await RawClient.connect(redisPort);
-  socket.on("close", () => redis.close());
-  for await (const argv of readCommands(socket)) socket.write(await answer(redis, argv, isOld), "latin1");
-}
-
-async function answer(redis: RawClient, argv: string[], isOld: boolean): Promise<string> {
+async function answer(redis: RawClient, argv: string[], isOld: boolean): Promise<string | undefined> {
   const [name = "", ...args] = argv;
   const command = name.toLowerCase();
   if (!HANDLED.includes(command)) return `-ERR unknown command '${command}'\r\n`;
@@ -48,17 +27,21 @@ async function answer(redis: RawClient, argv: string[], isOld: boolean): Promise
   }
   if (command === "scan") {
     const [cursor, match = "", pattern = "", count = ""] = args;
-    if (args.length !== 5 || cursor !== "0" || match.toLowerCase() !== "match" || count.toLowerCase() !== "count") return wrong;
+    if (args.length !== 5 || cursor !== "0" || match.toLowerCase() !== "match" || count.toLowerCase() !== "count")
+      return wrong;
     const found = await keysLike(redis, pattern);
     // A star of Go's path.Match stays between slashes.
     const slashes = (text: string) => text.split("/").length;
     const keys = isOld ? found.filter((key) => slashes(key) === slashes(pattern)) : found;
     return `*2\r\n$1\r\n0\r\n*${keys.length}\r\n${keys.map((key) => `$${key.length}\r\n${key}\r\n`).join("")}`;
   }
-  return await redis.call(...argv);
+  return undefined;
 }
 
 async function keysLike(redis: RawClient, pattern: string): Promise<string[]> {
   const reply = await redis.call("KEYS", pattern);
-  return reply.split("\r\n").slice(1).filter((line) => line !== "" && !line.startsWith("$"));
+  return reply
+    .split("\r\n")
+    .slice(1)
+    .filter((line) => line !== "" && !line.startsWith("$"));
 }

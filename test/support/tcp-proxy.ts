@@ -8,8 +8,12 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   /** Connections that were made through it. */
   connections = 0;
+  /** Bytes that came from the server. */
+  received = 0;
   /** Connections are cut when so many bytes have come from the server on them, once for each entry; then no more. */
   readonly cuts: number[];
+  /** Port of the server. A connection stays with the one that it was made to. */
+  target: number;
   /** Nobody is let in. */
   isDown = false;
 
@@ -28,14 +32,15 @@ export class TcpProxy {
     this.port = port;
     this.cuts = [...cuts];
     this.#server = server;
-    server.on("connection", (client) => this.#accept(client, target));
+    this.target = target;
+    server.on("connection", (client) => this.#accept(client));
   }
 
-  #accept(client: Socket, target: number): void {
+  #accept(client: Socket): void {
     client.on("error", () => {});
     if (this.isDown) return void client.destroy();
     this.connections++;
-    const behind = connect({ port: target, host: "127.0.0.1" });
+    const behind = connect({ port: this.target, host: "127.0.0.1" });
     behind.on("error", () => {});
     this.#sockets.add(client).add(behind);
     client.on("close", () => behind.destroy());
@@ -44,6 +49,7 @@ export class TcpProxy {
     let bytes = 0;
     behind.on("data", (chunk) => {
       bytes += chunk.length;
+      this.received += chunk.length;
       const [cut] = this.cuts;
       if (cut === undefined || bytes < cut) return void client.write(chunk);
       this.cuts.shift();

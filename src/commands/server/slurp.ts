@@ -9,14 +9,16 @@ import type { Command } from "../command.js";
 
 const BAD_ADDRESS = new CommandError("ERR invalid address, write host:port");
 const BAD_DATABASE = new CommandError("ERR invalid DB index");
+const WRONG_NUMBER = new CommandError("ERR wrong number of arguments for 'slurp' command");
 const PORT_MAX = 65_535;
 
 /** Answers when all keys are here and compared with the Redis'; it goes on when the client does not wait for that. Others are served meanwhile. */
 function slurp(client: Client, argv: Argv, _reply: Reply): void {
   const { server } = client;
+  if (argv.length > 3) throw WRONG_NUMBER;
   const { host, port } = addressArg(argv, 1);
   const database = argv.length === 3 ? intArg(argv, 2, BAD_DATABASE, BAD_DATABASE) : 0;
-  if (argv.length > 3 || database < 0) throw BAD_DATABASE;
+  if (database < 0) throw BAD_DATABASE;
   let failure: string | undefined;
   client.pending = {
     until: server.slurp({ host, port, database, into: client.database.number }).catch((error) => {
