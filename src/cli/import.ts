@@ -6,7 +6,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { reasonOf, StartError } from "../errors.js";
-import type { Source, Target } from "../migrate/item.js";
+import type { Source, There } from "../migrate/item.js";
 import { toBytes } from "../options/kinds.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
 import {
@@ -143,10 +143,10 @@ function refuseContradictions(source: string, { format, merge, to, dryRun }: Imp
 }
 
 /** The items with what the target has already. */
-async function merging(source: Source, target: Target | undefined): Promise<Source> {
+async function merging(source: Source, there: There | undefined): Promise<Source> {
   const { canBeRead, MergingSource } = await import("../migrate/merging-source.js");
-  if (target === undefined || !canBeRead(target)) throw new StartError("the target can't be read, as --merge needs it");
-  return new MergingSource(source, target);
+  if (there === undefined || !canBeRead(there)) throw new StartError("the target can't be read, as --merge needs it");
+  return new MergingSource(source, there);
 }
 
 /** Opens a file as what --format or its first bytes say that it is. What does not choose by --match itself is filtered. */

@@ -44,7 +44,8 @@ export async function move(plan: Move): Promise<number> {
   const out = plan.isOnStdout === true ? process.stderr : process.stdout;
   try {
     const facts = async (database: number, key: string) => await target?.facts(database, key);
-    source = await plan.openSource(plan.dryRun ? undefined : { facts });
+    const current = async (database: number, key: string) => await target?.current?.(database, key);
+    source = await plan.openSource(plan.dryRun ? undefined : { facts, current });
     // Only now: where the source is nowhere, no file is made.
     target = plan.dryRun ? undefined : await plan.openTarget();
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });

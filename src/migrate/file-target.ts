@@ -51,6 +51,9 @@ export class FileTarget implements Target {
   }
 
   async close(): Promise<void> {
-    if (!this.#isPublished) this.#made?.discard();
+    if (this.#isPublished) return;
+    await this.#last.catch(() => {});
+    this.#output.close();
+    this.#made?.discard();
   }
 }

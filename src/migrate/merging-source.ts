@@ -1,18 +1,19 @@
 /** The items of a source with what the target has of them already: moving these adds ids, and replaces nothing. */
 import { NO_DEADLINE } from "../keyspace/storage.js";
-import type { Item, Skipped, Source, Target } from "./item.js";
+import type { Item, Skipped, Source, There } from "./item.js";
 
-export type ReadableTarget = Target & Required<Pick<Target, "current">>;
+/** What can be added to. */
+export type Readable = Required<Pick<There, "current">>;
 
-export function canBeRead(target: Target): target is ReadableTarget {
-  return target.current !== undefined;
+export function canBeRead(there: There): there is There & Readable {
+  return there.current !== undefined;
 }
 
 export class MergingSource implements Source {
   readonly #source: Source;
-  readonly #target: ReadableTarget;
+  readonly #target: Readable;
 
-  constructor(source: Source, target: ReadableTarget) {
+  constructor(source: Source, target: Readable) {
     this.#source = source;
     this.#target = target;
   }
