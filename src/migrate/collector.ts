@@ -17,7 +17,7 @@ const IDS_MAX = 4_000_000;
 /** And so many keys. */
 const KEYS_MAX = 500_000;
 const IDS_MIN = 65_536;
-/** Rows that are put into the scratch before others get their turn. */
+/** Keys that are put into the scratch before others get their turn. */
 const TURN_KEYS = 256;
 
 /** Where ids go that are too many for memory: an empty keyspace that is thrown away afterwards. */

@@ -75,7 +75,8 @@ export class CsvSource implements Source {
 
   #row({ database: databaseAt, key, id: idAt }: Columns): void {
     const reader = this.#reader;
-    if (Math.max(databaseAt, key, idAt) >= reader.fields) throw new CsvError(`only ${reader.fields} fields`);
+    if (Math.max(databaseAt, key, idAt) >= reader.fields)
+      throw new CsvError(`fewer fields than the header line has: ${reader.fields}`);
     const database = databaseAt < 0 ? 0 : this.#integer(databaseAt, "database");
     const id = this.#integer(idAt, "id");
     if (id > ID_MAX) throw new CsvError(`id ${id} is above ${ID_MAX}`);

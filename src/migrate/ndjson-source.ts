@@ -100,11 +100,16 @@ function lineOf(value: unknown): Line {
 
 function idsOf(value: unknown): readonly number[] {
   if (!Array.isArray(value)) throw new Error('"ids" is no list');
-  for (let i = 0; i < value.length; i++) integer(value[i], `ids[${i}]`, ID_MAX);
+  const wrong = value.findIndex((id) => !isInteger(id, ID_MAX));
+  if (wrong >= 0) integer(value[wrong], `ids[${wrong}]`, ID_MAX);
   return value;
 }
 
 function integer(value: unknown, name: string, max: number): number {
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max) return value;
+  if (isInteger(value, max)) return value;
   throw new Error(`${JSON.stringify(value)?.slice(0, 40)} is no ${name}: it must be an integer from 0 to ${max}`);
+}
+
+function isInteger(value: unknown, max: number): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max;
 }

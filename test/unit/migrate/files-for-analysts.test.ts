@@ -77,7 +77,7 @@ const BAD: [Kind, string, string][] = [
   ["csv", "key,id\na,1\n\nb,-2\n", 'in:4: "-2" is no id: it must be an integer from 0 on'],
   ["csv", "key,id\na,12.0\n", 'in:2: "12.0" is no id: it must be an integer from 0 on'],
   ["csv", "key,id\na,4294967296\n", "in:2: id 4294967296 is above 4294967295"],
-  ["csv", "key,id\na\n", "in:2: only 1 fields"],
+  ["csv", "key,id\na\n", "in:2: fewer fields than the header line has: 1"],
   ["csv", 'key,id\n"a\n\nb",1\n"c,1\n', "in:5: a quote is not closed"],
   ["csv", 'key,id\na"b,1\n', "in:2: a quote inside a field that does not begin with one"],
   ["csv", 'key,id\n"a"b,1\n', "in:2: something behind a quote that closes a field"],
