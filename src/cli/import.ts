@@ -5,14 +5,24 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { reasonOf, StartError } from "../errors.js";
-import type { Source } from "../migrate/item.js";
+import type { Source, There } from "../migrate/item.js";
 import { toBytes } from "../options/kinds.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
-import { move, openRedisSource, openRedisTarget, openStoreTarget } from "./moving.js";
+import {
+  FILE_FORMATS,
+  type FileFormatName,
+  openFileSource,
+  openGoBoltSource,
+  openGoDatabaseSource,
+  STANDARD_STREAM,
+} from "./analyst-files.js";
+import { move, openRdbSource, openRedisSource, openRedisTarget, openStoreTarget } from "./moving.js";
 import { addRedisFlags, isRedisUrl, type RedisFlags, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
 
 const EXPLANATION = `
-SOURCE is a URL of a running Redis, or a file whose kind is seen by its first bytes.
+SOURCE is a URL of a running Redis, or a file whose kind is seen by its first bytes: an RDB file, CSV or JSON lines of ids, a tar of Roaring
+bitmaps, or a database of the Go bitmapist-server. "-" is stdin, whose format must be named. A bad line stops an import before any key
+of its file has moved.
 ${URL_EXPLANATION.trim()}
 A key that is there already is replaced. --db is for a file that no server has open: give keys to a running server by --to.
 --resume goes on after a break: keys that are there already with the same length, number of bits and deadline are not read again.
@@ -25,6 +35,8 @@ export interface ImportFlags extends RedisFlags {
   dryRun?: true;
   verify: boolean;
   resume?: true;
+  format?: FileFormatName;
+  merge?: true;
 }
 
 /** A kind of file that can be imported. */
@@ -40,16 +52,53 @@ interface FileKind {
 const HEAD_BYTES = 4096;
 
 /** The first that fits counts. */
-const FILE_KINDS: readonly FileKind[] = [];
+const FILE_KINDS: readonly FileKind[] = [
+  { name: "an RDB file", fits: (head) => head.toString("latin1", 0, 5) === "REDIS", open: openRdbSource },
+  {
+    name: "a tar of Roaring bitmaps",
+    fits: (head) => head.toString("latin1", 257, 262) === "ustar",
+    open: (path) => openFileSource(path, "roaring"),
+  },
+  {
+    name: "a bbolt database of the Go server",
+    fits: (head) => head.length > 20 && head.readUInt32LE(16) === BOLT_MAGIC,
+    open: openGoBoltSource,
+  },
+  {
+    name: "an SQLite database of the Go server",
+    fits: (head) => head.toString("latin1", 0, 16) === "SQLite format 3\0",
+    open: openGoDatabaseSource,
+  },
+  {
+    name: "JSON lines",
+    fits: (head) => /^\s*\{/.test(head.toString("latin1")),
+    open: (path) => openFileSource(path, "ndjson"),
+  },
+  {
+    name: "a CSV file",
+    fits: (head, path) => path.endsWith(".csv") || isCsvHeader(head.toString("latin1")),
+    open: (path) => openFileSource(path, "csv"),
+  },
+];
+
+const BOLT_MAGIC = 0xed0cdaed;
+
+/** Whether a file begins with a line of column names, of which one is that of the keys. */
+function isCsvHeader(head: string): boolean {
+  const line = head.split(/\r?\n/, 1)[0] ?? "";
+  return line.split(",").some((name) => /^"?key"?$/.test(name));
+}
 
 /** Adds the subcommand to `program`. */
 export function addImportCommand(program: Command): void {
   const command = program
     .command("import")
     .description("Bring keys from a running Redis or from a file into a database.")
-    .argument("<source>", "redis://host:port/db, or a file")
+    .argument("<source>", "redis://host:port/db, or a file, or - for stdin")
     .option("--db <file>", "the database file, which is made where there is none", DEFAULT_OPTIONS.db)
     .addOption(new Option("--to <url>", "the running server that gets the keys").conflicts("db"))
+    .addOption(new Option("--format <format>", "what the file is, where that is not to be seen").choices(FILE_FORMATS))
+    .option("--merge", "add the ids to those that a key has already, instead of replacing it")
     .option("--match <pattern>", "only keys that match, as in SCAN")
     .option("--dry-run", "only read, and say what would be saved")
     .option("--no-verify", "do not compare each imported key with the source")
@@ -62,13 +111,18 @@ export function addImportCommand(program: Command): void {
       if (flags.resume === true && !isRedisUrl(source)) {
         command.error("error: option '--resume' is for a running Redis: a file is imported again from its beginning");
       }
+      refuseContradictions(source, flags, command);
       const { db, to, verify, dryRun } = flags;
       process.exitCode = await move({
         from: shownUrl(source),
         to: shownUrl(to ?? db),
         openTarget: async () => (to === undefined ? openStoreTarget(db) : openRedisTarget(to, flags)),
-        openSource: async (there) =>
-          isRedisUrl(source) ? openRedisSource(source, flags, there) : openFile(source, flags),
+        openSource: async (there) => {
+          const opened = isRedisUrl(source)
+            ? await openRedisSource(source, flags, there)
+            : await openFile(source, flags);
+          return flags.merge === true ? await merging(opened, there) : opened;
+        },
         verify,
         dryRun: dryRun === true,
         howToGoOn: isRedisUrl(source) ? "the same command with --resume goes on where it was" : "",
@@ -76,17 +130,38 @@ export function addImportCommand(program: Command): void {
     });
 }
 
-/** Opens a file as what its first bytes show it to be. What does not choose by --match itself is filtered. */
+function refuseContradictions(source: string, { format, merge, to, dryRun }: ImportFlags, command: Command): void {
+  if (format !== undefined && isRedisUrl(source)) {
+    command.error("error: option '--format <format>' is for a file, not for a running Redis");
+  }
+  if (format === undefined && source === STANDARD_STREAM)
+    command.error("error: for stdin --format must say what it is");
+  if (merge === true && (to !== undefined || dryRun === true)) {
+    command.error("error: option '--merge' is for a database file, not for --to or --dry-run");
+  }
+}
+
+/** The items with what the target has already. */
+async function merging(source: Source, there: There | undefined): Promise<Source> {
+  const { canBeRead, MergingSource } = await import("../migrate/merging-source.js");
+  if (there === undefined || !canBeRead(there)) throw new StartError("the target can't be read, as --merge needs it");
+  return new MergingSource(source, there);
+}
+
+/** Opens a file as what --format or its first bytes say that it is. What does not choose by --match itself is filtered. */
 async function openFile(path: string, flags: ImportFlags): Promise<Source> {
+  const { FilteredSource } = await import("../migrate/filtered-source.js");
+  const { format } = flags;
+  const source = format === undefined ? await kindOf(path).open(path, flags) : await openFileSource(path, format);
+  return flags.match === undefined ? source : new FilteredSource(source, toBytes(flags.match));
+}
+
+function kindOf(path: string): FileKind {
   const head = headOf(path);
   const kind = FILE_KINDS.find(({ fits }) => fits(head, path));
-  if (kind === undefined) {
-    const known = FILE_KINDS.map(({ name }) => name).join(", ");
-    throw new StartError(`${path} is no file that can be imported; those that can are: ${known}`);
-  }
-  const { FilteredSource } = await import("../migrate/filtered-source.js");
-  const source = await kind.open(path, flags);
-  return flags.match === undefined ? source : new FilteredSource(source, toBytes(flags.match));
+  if (kind !== undefined) return kind;
+  const known = FILE_KINDS.map(({ name }) => name).join(", ");
+  throw new StartError(`${path} is no file that can be imported; those that can are: ${known}`);
 }
 
 function headOf(path: string): Buffer {

@@ -7,6 +7,7 @@ interface Moved {
   from: string;
   to: string;
   verify: boolean;
+  whyNotVerified?: string;
   dryRun: boolean;
 }
 
@@ -14,7 +15,7 @@ interface Moved {
 const LARGEST_SHOWN = 10;
 
 /** The lines of the summary. What failed stands last, where it is seen. */
-export function summaryLines(report: MoveReport, { from, to, verify, dryRun }: Moved): string[] {
+export function summaryLines(report: MoveReport, { from, to, verify, whyNotVerified, dryRun }: Moved): string[] {
   const seconds = (performance.now() - report.startedMs) / 1000;
   const lines = [
     dryRun
@@ -39,12 +40,12 @@ export function summaryLines(report: MoveReport, { from, to, verify, dryRun }: M
   lines.push(
     `  ${duration(seconds)}, ${count(report.keys / seconds)} keys/s, ${bytes(report.stringBytes / seconds)}/s`,
   );
-  if (!dryRun) lines.push(...verification(report, verify));
+  if (!dryRun)
+    lines.push(...(verify ? verification(report) : [`  not verified, ${whyNotVerified ?? "as --no-verify says"}`]));
   return lines;
 }
 
-function verification(report: MoveReport, verify: boolean): string[] {
-  if (!verify) return ["  not verified, as --no-verify says"];
+function verification(report: MoveReport): string[] {
   const { verified, expired, mismatches, listedMismatches } = report;
   const gone = expired === 0 ? "" : `, ${count(expired)} expired meanwhile`;
   const lines = [`  verified: ${count(verified)} keys have the source's length, number of bits and deadline${gone}`];

@@ -6,6 +6,7 @@ import { MigrateError, type Source, type Target, type There } from "../migrate/i
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
 import { limitYoungSpace } from "../young-space.js";
+import { madeFile } from "./made-file.js";
 import { summaryLines } from "./move-summary.js";
 import { ProgressDisplay } from "./progress-display.js";
 import { linkOptions, type RedisFlags } from "./redis-flags.js";
@@ -18,6 +19,8 @@ export interface Move {
   openSource(there: There | undefined): Promise<Source>;
   openTarget(): Promise<Target>;
   verify: boolean;
+  /** Why not, where that is not what --no-verify says. */
+  whyNotVerified?: string;
   /** Only reads. */
   dryRun: boolean;
   /** A sentence for who is told that the move broke off; may be empty. */
@@ -41,7 +44,8 @@ export async function move(plan: Move): Promise<number> {
   const out = plan.isOnStdout === true ? process.stderr : process.stdout;
   try {
     const facts = async (database: number, key: string) => await target?.facts(database, key);
-    source = await plan.openSource(plan.dryRun ? undefined : { facts });
+    const current = async (database: number, key: string) => await target?.current?.(database, key);
+    source = await plan.openSource(plan.dryRun ? undefined : { facts, current });
     // Only now: where the source is nowhere, no file is made.
     target = plan.dryRun ? undefined : await plan.openTarget();
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });
@@ -116,6 +120,18 @@ export async function openRedisSource(url: string, flags: SourceFlags, there: Th
     resume: flags.resume === true,
     onTrouble: tell,
   });
+}
+
+/** An RDB file. */
+export async function openRdbSource(path: string): Promise<Source> {
+  const { RdbSource } = await import("../migrate/rdb-source.js");
+  return await RdbSource.open(path, tell);
+}
+
+/** The RDB file that is made in the place of `path`. */
+export async function openRdbTarget(path: string, { verify }: { verify: boolean }): Promise<Target> {
+  const { RdbTarget } = await import("../migrate/rdb-target.js");
+  return await RdbTarget.open(await madeFile(path), { verify });
 }
 
 function tell(message: string): void {

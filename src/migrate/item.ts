@@ -52,14 +52,18 @@ export interface Source {
 }
 
 /** What a source may ask of where its items go. */
-export type There = Pick<Target, "facts">;
+export type There = Pick<Target, "facts" | "current">;
 
 /** Where items go. A key that is there already is replaced, its deadline too. */
 export interface Target {
+  /** Whether a key can be put only once: so it is in a file that is written from front to back. */
+  readonly isFinal?: boolean;
   /** Takes an item, which is the target's from now on, and resolves when it may be given the next. Several may be under way. */
   put(item: Item): Promise<void>;
   /** What is there under a key, read back from where it was put; undefined where nothing is. */
   facts(database: number, key: string): Promise<TargetFacts | undefined>;
+  /** The whole key as it is there, for who adds to it; undefined where it is not. Left out where that can't be told. */
+  current?(database: number, key: string): Promise<Item | undefined>;
   /** Resolves when everything that was put would survive a crash. */
   finish(): Promise<void>;
   close(): Promise<void>;

@@ -49,6 +49,13 @@ export class KeyspaceTarget implements Target {
     return { cardinality, byteLength, deadline: entry.deadline };
   }
 
+  async current(number: number, key: string): Promise<Item | undefined> {
+    const database = this.#keyspace.databases[number];
+    this.#keyspace.tick();
+    const read = database && this.#keyspace.read(database, key);
+    return read && { database: number, key, ...read };
+  }
+
   async finish(): Promise<void> {
     try {
       await this.#saver.save();
