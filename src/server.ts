@@ -25,6 +25,7 @@ import { CommandError, reasonOf, StartError } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
 import { Saver } from "./keyspace/saver.js";
 import type { Log } from "./log.js";
+import { type SlurpFrom, Slurps } from "./migrate/slurp.js";
 import { Listener } from "./net/listener.js";
 import { NO_PORT } from "./options/kinds.js";
 import { ALL_INTERFACES, type ServerOptions } from "./options/table.js";
@@ -81,6 +82,7 @@ export class Server implements ServerContext {
   readonly stopped: Promise<number>;
 
   readonly #listener: Listener;
+  readonly #slurps: Slurps;
   #resolveStopped: (exitCode: number) => void = () => {};
   #cron: NodeJS.Timeout | undefined;
   #cronFailure = "";
@@ -149,6 +151,7 @@ export class Server implements ServerContext {
     this.startedMs = this.keyspace.now;
     limitRequests(this);
     this.#listener = new Listener(this);
+    this.#slurps = new Slurps(this);
   }
 
   /** A file of users has the last word on `default` too: as in Redis, `requirepass` counts for nothing beside it. */
@@ -182,6 +185,10 @@ export class Server implements ServerContext {
     this.#listener.renewTls();
   }
 
+  slurp(from: SlurpFrom): Promise<void> {
+    return this.#slurps.run(from);
+  }
+
   /** Copies everything acknowledged so far to the file of `--bak`. Rejects with the reason when it can't be. */
   async backup(): Promise<void> {
     const { bak } = this.settings;
@@ -205,6 +212,7 @@ export class Server implements ServerContext {
   async #stop(save: boolean): Promise<void> {
     // The first save may fail, and then nothing has been closed yet; the second has only the last moment's writes to do.
     if (save) await this.saver.save();
+    this.#slurps.stop();
     await this.#listener.stop();
     await this.#listener.closeAll(CLOSE_GRACE_MS);
     clearInterval(this.#cron);
@@ -270,6 +278,7 @@ export class Server implements ServerContext {
     this.log.warning(`the storage died, the server stops: ${error.stack ?? error.message}`);
     clearInterval(this.#cron);
     this.saver.stop();
+    this.#slurps.stop();
     void this.#listener.stop();
     void this.#listener.closeAll(0);
     this.#resolveStopped(1);

@@ -68,8 +68,8 @@ export function addExportCommand(program: Command): void {
         from: shownUrl(from ?? db),
         to: way.name,
         openTarget: () => way.open(),
-        openSource: async (target) =>
-          from === undefined ? openStoreSource(db, flags) : openRedisSource(from, flags, target),
+        openSource: async (there) =>
+          from === undefined ? openStoreSource(db, flags) : openRedisSource(from, flags, there),
         verify,
         dryRun: dryRun === true,
         howToGoOn: "",

@@ -51,6 +51,9 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** What a source may ask of where its items go. */
+export type There = Pick<Target, "facts">;
+
 /** Where items go. A key that is there already is replaced, its deadline too. */
 export interface Target {
   /** Whether a key can be put only once: so it is in a file that is written from front to back. */
