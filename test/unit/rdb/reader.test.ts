@@ -271,8 +271,8 @@ describe("what is wrong is an RdbError that names the byte", () => {
   spoilt[12] = 0x41;
   test.each([
     ["nothing", Buffer.alloc(0), "at byte 0: it is cut off"],
-    ["something else", Buffer.from("SQLite format 3"), "at byte 9: it is no RDB of Redis'"],
-    ["a version of no number", Buffer.from("REDISabcd"), "at byte 9: it is no RDB of Redis'"],
+    ["something else", Buffer.from("SQLite format 3"), "at byte 9: it is no RDB file of Redis'"],
+    ["a version of no number", Buffer.from("REDISabcd"), "at byte 9: it is no RDB file of Redis'"],
     [
       "a newer version",
       rdbFile(AFTER, { version: 13 }),
