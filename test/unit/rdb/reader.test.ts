@@ -313,7 +313,7 @@ describe("what is wrong is an RdbError that names the byte", () => {
     const before = process.memoryUsage();
     for (const claim of [
       row(0, "k", 0x80, 0x20, 0, 0, 0),
-      row(0, 0x80, 0x20, 0, 0, 0),
+      row(0, 0x80, 0x1f, 0xff, 0, 0),
       row(1, "k", 0x81, Buffer.alloc(8, 0xff)),
     ]) {
       const reader = new RdbReader(() => new BytesBuilder());
