@@ -18,7 +18,6 @@ export interface ExportFlags extends RedisFlags {
   match?: string;
   dryRun?: true;
   verify: boolean;
-  resume?: true;
   rdb?: string;
 }
 

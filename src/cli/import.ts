@@ -3,8 +3,7 @@
  * running server.
  */
 import { closeSync, openSync, readSync } from "node:fs";
-import type { Command } from "commander";
-import { Option } from "commander";
+import { type Command, Option } from "commander";
 import { reasonOf, StartError } from "../errors.js";
 import type { Source } from "../migrate/item.js";
 import { toBytes } from "../options/kinds.js";

@@ -66,7 +66,7 @@ export class LastingLink {
     for (const pauseMs of this.#pausesMs) {
       try {
         await sleep(pauseMs, undefined, this.#closing);
-        const link = await RedisLink.connect(this.#options);
+        const link = await connectToLiving(this.#options);
         this.connections++;
         return link;
       } catch (error) {
@@ -84,5 +84,17 @@ export class LastingLink {
     this.#closing.abort();
     const link = await this.#link.catch(() => undefined);
     link?.close();
+  }
+}
+
+/** Who accepts connections need not serve them: what stands before a server that is gone, or one that is still loading its data. */
+async function connectToLiving(options: LinkOptions): Promise<RedisLink> {
+  const link = await RedisLink.connect(options);
+  try {
+    await link.ask("PING");
+    return link;
+  } catch (error) {
+    link.close();
+    throw error;
   }
 }

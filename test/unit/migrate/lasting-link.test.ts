@@ -74,3 +74,14 @@ test("what never was is not waited for", async () => {
   await new Promise((resolve) => server.close(resolve));
   await expect(open(port, [600_000])).rejects.toThrow(LinkClosed);
 });
+
+test("a server that accepts connections and does not serve them yet is waited for", async () => {
+  const { port, connections } = await peer((connection, socket, asked) => {
+    if (connection < 4) socket.destroy();
+    else if (connection < 8) socket.write("-LOADING Redis is loading the dataset in memory\r\n".repeat(asked));
+    else socket.write("+PONG\r\n".repeat(asked));
+  });
+  const { link } = await open(port, Array(10).fill(1));
+  expect(String(await link.run((link) => link.ask("PING")))).toBe("PONG");
+  expect([connections(), link.connections]).toEqual([8, 2]);
+});
