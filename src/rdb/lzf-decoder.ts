@@ -14,7 +14,7 @@ export class LzfDecoder {
   /** The window, the piece, and as much as one step may write beyond it. */
   #out = new Uint8Array();
   #size = DISTANCE_MAX;
-  /** Bytes that the string still has beyond the buffered ones. */
+  /** Bytes of the string that were not given on yet. */
   #left = 0;
   /** How far back copies may reach: not before the string. */
   #floor = DISTANCE_MAX;
