@@ -31,4 +31,5 @@ export const OPCODE = {
   EOF: 255,
 } as const;
 
+/** The number of a key's type; those of the others are in layouts. */
 export const TYPE_STRING = 0;

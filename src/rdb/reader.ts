@@ -6,6 +6,7 @@
  * Inside, the format is read by generators, which yield undefined where they need the next chunk: so the code reads from top to bottom,
  * and nothing waits where bytes are there.
  */
+import { constants } from "node:buffer";
 import { BULK_BYTES_MAX, REPLY_SLICE_BYTES } from "../config.js";
 import { CRC64_BYTES } from "./crc64.js";
 import { CHECKSUM_VERSION_MIN, ENCODING, MAGIC, OPCODE, TYPE_STRING, VERSION_DIGITS } from "./format.js";
@@ -21,6 +22,9 @@ export const RDB_VERSION_MAX = 12;
 /** The fields of the head that are kept, and the longest value of one in bytes: the others are of no use, and may be large. */
 const AUX_KEPT = ["redis-ver", "ctime", "used-mem", "repl-id", "repl-offset", "repl-stream-db", "aof-base"];
 const AUX_BYTES_MAX = 1024;
+
+/** Longest key, in bytes: what a JavaScript string can be, a little less than Redis' 512 MB. */
+const TEXT_BYTES_MAX = Math.min(BULK_BYTES_MAX, constants.MAX_STRING_LENGTH);
 
 /** What makes a value of a string that comes in pieces. Pieces are only there for the call. */
 export interface StringBuilder<T> {
@@ -50,7 +54,8 @@ export class RdbReader<T> {
   readonly #input = new RdbInput();
   readonly #makeBuilder: (() => StringBuilder<T>) | undefined;
   readonly #steps: Generator<RdbKey<T> | undefined, undefined>;
-  readonly #lzf = new LzfDecoder();
+  /** Made when it is needed: it has a window. */
+  #lzf: LzfDecoder | undefined;
   readonly #aux = new Map<string, string>();
   /** A slice that comes in several chunks. */
   #slice: Buffer | undefined;
@@ -168,7 +173,7 @@ export class RdbReader<T> {
   *#magic(): Steps<void> {
     const head = (yield* this.#bytes(MAGIC.length + VERSION_DIGITS)).toString("latin1");
     const digits = head.slice(MAGIC.length);
-    if (!head.startsWith(MAGIC) || !/^\d+$/.test(digits)) throw new RdbError("it is no RDB of Redis'");
+    if (!head.startsWith(MAGIC) || !/^\d+$/.test(digits)) throw new RdbError("it is no RDB file of Redis'");
     this.#version = Number(digits);
     if (this.#version >= 1 && this.#version <= RDB_VERSION_MAX) return;
     throw new RdbError(`it is of version ${this.#version}, and only 1 to ${RDB_VERSION_MAX} can be read`);
@@ -209,7 +214,7 @@ export class RdbReader<T> {
 
   *#text(): Steps<string> {
     const head = yield* this.#stringHead();
-    if (head.byteLength > BULK_BYTES_MAX) throw new RdbError(`a name of ${head.byteLength} bytes`);
+    if (head.byteLength > TEXT_BYTES_MAX) throw new RdbError(`a name of ${head.byteLength} bytes`);
     return yield* this.#string(head, new TextBuilder());
   }
 
@@ -264,6 +269,7 @@ export class RdbReader<T> {
   }
 
   *#compressed(storedBytes: number, byteLength: number, builder: StringBuilder<unknown>): Steps<void> {
+    this.#lzf ??= new LzfDecoder();
     this.#lzf.begin(byteLength, (piece) => builder.append(piece));
     for (let left = storedBytes; left > 0; ) {
       const bytes = this.#input.rest.subarray(0, left);

@@ -1,8 +1,10 @@
 /** RDB files of a real redis-server imported, and files that were exported loaded by one: every key compared, bit for bit. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { RdbError } from "../../src/rdb/string.js";
 import { dice } from "../support/random.js";
 import { RawClient } from "../support/raw-client.js";
+import { readAll } from "../support/rdb-file.js";
 import { RedisServer, redisMissing, sayRedisMissing } from "../support/redis-server.js";
 import { runProgram, type Sandbox, SERVER_BIN, type ServerProcess, sandbox } from "../support/server-process.js";
 
@@ -202,6 +204,27 @@ describe.skipIf(redisMissing !== undefined)("an RDB file of redis-server", () =>
     }
     const client = await ours(await box.start({ db: "b.db" }));
     expect(await client.call("DBSIZE")).toBe(":0\r\n");
+  });
+
+  test("shows each of its bits that is changed", async () => {
+    const box = sandbox();
+    const redis = await redisIn(box);
+    await redis.call("MSET", "raw", "\x80\x01\xff", "number", "12345", "lzf", "ab".repeat(300));
+    await redis.call("PEXPIREAT", "raw", String(deadline));
+    for (const request of [
+      ["RPUSH", "list", "a"],
+      ["SADD", "set", "1"],
+      ["XADD", "stream", "1-1", "f", "v"],
+    ])
+      await redis.call(...request);
+    await redis.call("SAVE");
+    const good = readFileSync(box.path("dump.rdb"));
+    expect(readAll(good).keys.length).toBe(6);
+    for (let bit = 0; bit < good.length * 8; bit++) {
+      const flipped = Buffer.from(good);
+      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
+      expect(() => readAll(flipped), `bit ${bit}`).toThrow(RdbError);
+    }
   });
 
   test("goes into a running server too, and only in part where a pattern says so", async () => {

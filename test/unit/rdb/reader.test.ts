@@ -271,8 +271,8 @@ describe("what is wrong is an RdbError that names the byte", () => {
   spoilt[12] = 0x41;
   test.each([
     ["nothing", Buffer.alloc(0), "at byte 0: it is cut off"],
-    ["something else", Buffer.from("SQLite format 3"), "at byte 9: it is no RDB of Redis'"],
-    ["a version of no number", Buffer.from("REDISabcd"), "at byte 9: it is no RDB of Redis'"],
+    ["something else", Buffer.from("SQLite format 3"), "at byte 9: it is no RDB file of Redis'"],
+    ["a version of no number", Buffer.from("REDISabcd"), "at byte 9: it is no RDB file of Redis'"],
     [
       "a newer version",
       rdbFile(AFTER, { version: 13 }),
@@ -297,8 +297,9 @@ describe("what is wrong is an RdbError that names the byte", () => {
     [
       "LZF that is longer",
       rdbFile(row(0, "k", 0xc3, length(3001), 5, 0, 0, Buffer.alloc(3000, Buffer.of(0xe0, 255, 0)))),
-      "LZF",
+      "LZF of more than it says",
     ],
+    ["LZF that is longer by one", rdbFile(row(0, "k", 0xc3, 4, 5, 0, 0x61, 0x60, 0)), "LZF of more than it says"],
     ["a changed byte", spoilt, `at byte ${whole.length}: the checksum is not that of what was read`],
     ["a name of 600 MB", rdbFile(row(0, 0x80, 0x24, 0, 0, 0, "k")), "at byte 15: a name of 603979776 bytes"],
   ])("%s", (_name, file, message) => {
@@ -312,7 +313,7 @@ describe("what is wrong is an RdbError that names the byte", () => {
     const before = process.memoryUsage();
     for (const claim of [
       row(0, "k", 0x80, 0x20, 0, 0, 0),
-      row(0, 0x80, 0x20, 0, 0, 0),
+      row(0, 0x80, 0x1f, 0xff, 0, 0),
       row(1, "k", 0x81, Buffer.alloc(8, 0xff)),
     ]) {
       const reader = new RdbReader(() => new BytesBuilder());
