@@ -18,6 +18,7 @@ import { type MemoryMarks, noteMemory } from "./commands/monitoring/memory.js";
 import { Monitors } from "./commands/monitoring/monitor.js";
 import { Stats } from "./commands/monitoring/stats.js";
 import { Timing } from "./commands/monitoring/timing.js";
+import { Replication } from "./commands/replication.js";
 import { limitRequests } from "./commands/server/settings.js";
 import { COMMAND_TABLE } from "./commands/table.js";
 import { type AppendFsync, CLIENT_SWEEP_MS, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers } from "./config.js";
@@ -25,8 +26,9 @@ import { CommandError, reasonOf, StartError } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
 import { Saver } from "./keyspace/saver.js";
 import type { Log } from "./log.js";
+import { Replica } from "./migrate/replica.js";
 import { Listener } from "./net/listener.js";
-import { NO_PORT } from "./options/kinds.js";
+import { type Master, NO_PORT } from "./options/kinds.js";
 import { ALL_INTERFACES, type ServerOptions } from "./options/table.js";
 import { AUTHENTICATED_LIMITS, UNAUTHENTICATED_LIMITS } from "./resp/request-parser.js";
 import type { DurableStorage } from "./storage/durable-storage.js";
@@ -76,11 +78,13 @@ export class Server implements ServerContext {
   readonly keyspace: Keyspace;
   readonly saver: Saver;
   readonly storage: DurableStorage;
+  readonly replication: Replication;
   port: number;
   /** Resolves with the process' exit code when the server has stopped, for whatever reason. */
   readonly stopped: Promise<number>;
 
   readonly #listener: Listener;
+  readonly #replica: Replica;
   #resolveStopped: (exitCode: number) => void = () => {};
   #cron: NodeJS.Timeout | undefined;
   #cronFailure = "";
@@ -107,6 +111,7 @@ export class Server implements ServerContext {
       `bitmapist-server ${VERSION} ready on ${places(server.settings)}; ` +
         `${keys} keys in ${options.db}, appendfsync ${options.appendfsync}, pid ${process.pid}`,
     );
+    if (options.replicaof !== undefined) server.replicaOf(options.replicaof);
     return server;
   }
 
@@ -148,6 +153,8 @@ export class Server implements ServerContext {
     this.aclLog.entriesMax = options.acllogMaxLen;
     this.startedMs = this.keyspace.now;
     limitRequests(this);
+    this.replication = new Replication(this.settings);
+    this.#replica = new Replica(this);
     this.#listener = new Listener(this);
   }
 
@@ -178,6 +185,10 @@ export class Server implements ServerContext {
     this.storage.setAppendfsync(appendfsync);
   }
 
+  replicaOf(master: Master | undefined): void {
+    this.#replica.follow(master);
+  }
+
   renewTls(): void {
     this.#listener.renewTls();
   }
@@ -205,6 +216,7 @@ export class Server implements ServerContext {
   async #stop(save: boolean): Promise<void> {
     // The first save may fail, and then nothing has been closed yet; the second has only the last moment's writes to do.
     if (save) await this.saver.save();
+    await this.#replica.stop();
     await this.#listener.stop();
     await this.#listener.closeAll(CLOSE_GRACE_MS);
     clearInterval(this.#cron);

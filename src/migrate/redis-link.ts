@@ -29,7 +29,7 @@ export interface LinkOptions {
   silenceMs?: number;
 }
 
-type Argument = string | number | Uint8Array;
+export type Argument = string | number | Uint8Array;
 
 interface Waiter {
   resolve(reply: LinkReply): void;
@@ -107,6 +107,21 @@ export class RedisLink {
   /** Ends the connection. Whoever still waits gets LinkClosed. */
   close(): void {
     this.#fail("it was closed on this side");
+  }
+
+  /** Gives the socket away, paused, for what is no requests and replies any more. All replies must have come. The link is of no use then. */
+  detach(): Socket {
+    const socket = this.#socket;
+    socket.pause();
+    socket.setTimeout(0);
+    socket
+      .removeAllListeners("data")
+      .removeAllListeners("timeout")
+      .removeAllListeners("error")
+      .removeAllListeners("close");
+    // Whoever reads it is told of it.
+    socket.on("error", () => {});
+    return socket;
   }
 
   #send(bytes: Buffer, requests: number): Promise<LinkReply>[] {
@@ -189,7 +204,7 @@ function nameOf({ host, port }: LinkOptions): string {
 }
 
 /** A request: an array of bulks. */
-function encode(argv: readonly Argument[]): Buffer {
+export function encode(argv: readonly Argument[]): Buffer {
   const parts: Uint8Array[] = [Buffer.from(`*${argv.length}\r\n`)];
   for (const argument of argv) {
     const bytes = argument instanceof Uint8Array ? argument : Buffer.from(String(argument));

@@ -12,12 +12,14 @@ import { execute } from "../../../src/commands/execute.js";
 import { Monitors } from "../../../src/commands/monitoring/monitor.js";
 import { Stats } from "../../../src/commands/monitoring/stats.js";
 import { Timing } from "../../../src/commands/monitoring/timing.js";
+import { Replication } from "../../../src/commands/replication.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import type { AppendFsync, DebugUsers } from "../../../src/config.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
 import { LineLog } from "../../../src/log.js";
+import type { Master } from "../../../src/options/kinds.js";
 import { DEFAULT_OPTIONS } from "../../../src/options/table.js";
 import { Argv } from "../../../src/resp/argv.js";
 import { Reply } from "../../../src/resp/reply.js";
@@ -57,6 +59,7 @@ export class TestServer implements ServerContext {
   readonly notifications = new Notifications(this.pubsub, this.keyspace);
   readonly pause = new Pause(this.keyspace);
   readonly settings: Settings = { ...DEFAULT_OPTIONS, db: "data.db" };
+  readonly replication = new Replication(this.settings);
   configFile: string | undefined;
   readonly requestLimits = {
     authenticated: { ...AUTHENTICATED_LIMITS },
@@ -75,6 +78,10 @@ export class TestServer implements ServerContext {
 
   setAppendfsync(appendfsync: AppendFsync): void {
     this.settings.appendfsync = appendfsync;
+  }
+
+  replicaOf(master: Master | undefined): void {
+    this.settings.replicaof = master;
   }
 
   /** Throws where a test wants it to. */
