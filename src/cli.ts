@@ -5,7 +5,9 @@
 import { Command } from "commander";
 import { addBackupCommand } from "./cli/backup.js";
 import { addCheckCommand } from "./cli/check.js";
+import { addExportCommand } from "./cli/export.js";
 import { type FlagNames, translateGoFlags } from "./cli/go-flags.js";
+import { addImportCommand } from "./cli/import.js";
 import { addServeCommand, LIST_OPTIONS } from "./cli/serve.js";
 import { isWithoutEffect } from "./options/table.js";
 
@@ -17,6 +19,8 @@ const program = new Command("bitmapist-server")
 addServeCommand(program);
 addCheckCommand(program);
 addBackupCommand(program);
+addImportCommand(program);
+addExportCommand(program);
 
 await program.parseAsync(translate(process.argv.slice(2)), { from: "user" });
 

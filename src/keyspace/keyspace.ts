@@ -304,6 +304,23 @@ export class Keyspace {
     return entries.native(number) ?? this.#promote(database, number);
   }
 
+  /**
+   * A key's value, which is the caller's, and its deadline; undefined where there is no such key. What is not in memory does not come into it:
+   * for who reads every key once.
+   */
+  read(database: Database, key: string): { bitmap: Bitmap; deadline: number } | undefined {
+    const { slot, entries } = database.contents;
+    const known = entries.findKey(key);
+    const stored = known === NO_ENTRY ? this.#storage.find(slot, key) : undefined;
+    const deadline = known === NO_ENTRY ? stored?.deadline : entries.deadline(known);
+    if (deadline === undefined || this.now > deadline) return undefined;
+    if (stored !== undefined) return { bitmap: this.#storage.load(stored.id), deadline };
+    if ((entries.flags(known) & FLAG.DEAD) !== 0) return undefined;
+    const isLoaded = entries.valueKind(known) !== VALUE.NONE;
+    const value = isLoaded ? this.value(new Entry(database, known)).clone() : this.#storage.load(entries.id(known));
+    return { bitmap: value, deadline };
+  }
+
   #load(database: Database, number: number): void {
     this.#works();
     this.storageLoads++;

@@ -4,6 +4,12 @@
  */
 import type { Bitmap } from "../keyspace/bitmap.js";
 
+/** What can be compared without reading a value. */
+export interface ValueFacts {
+  cardinality: number;
+  byteLength: number;
+}
+
 /** A key on its way. Who is given an item owns its bitmap, and must give it on or dispose of it. */
 export interface Item {
   /** Number of the logical database. */
@@ -13,6 +19,8 @@ export interface Item {
   bitmap: Bitmap;
   /** Wall-clock milliseconds, or NO_DEADLINE. */
   deadline: number;
+  /** What the source says of the value, where it was asked for that apart from the bytes. Else what was read is the measure. */
+  facts?: ValueFacts;
 }
 
 /** A key that does not move, and why: "a list", for example. */
@@ -22,16 +30,24 @@ export interface Skipped {
   reason: string;
 }
 
-/** What can be compared without reading a value. */
-export interface ValueFacts {
-  cardinality: number;
-  byteLength: number;
+/** Reasons that are no news of the single key: a summary counts them, and lists no keys. */
+export const GONE = "expired, deleted or renamed meanwhile";
+export const THERE_ALREADY = "in the target already, the same";
+
+/** What a target says of a key. */
+export interface TargetFacts extends ValueFacts {
+  /** Wall-clock milliseconds, or NO_DEADLINE; undefined where the target can't tell. */
+  deadline?: number;
 }
 
 /** Where items come from: in no order, each key at most once. */
 export interface Source {
   /** Rejects with MigrateError where what is read is not what it should be, or ends early. `skip` is told of keys that are not strings. */
   items(skip: (skipped: Skipped) => void): AsyncIterable<Item>;
+  /** How much of the source is read, 0 to 1; undefined where that is not known. */
+  readonly share?: number | undefined;
+  /** Reads a key anew, since what arrived is not what it should be: somebody may have changed it. undefined where it is gone. */
+  again?(database: number, key: string): Promise<Item | undefined>;
   close(): Promise<void>;
 }
 
@@ -40,7 +56,7 @@ export interface Target {
   /** Takes an item, which is the target's from now on, and resolves when it may be given the next. Several may be under way. */
   put(item: Item): Promise<void>;
   /** What is there under a key, read back from where it was put; undefined where nothing is. */
-  facts(database: number, key: string): Promise<ValueFacts | undefined>;
+  facts(database: number, key: string): Promise<TargetFacts | undefined>;
   /** Resolves when everything that was put would survive a crash. */
   finish(): Promise<void>;
   close(): Promise<void>;

@@ -1,7 +1,8 @@
 /** A keyspace as the target of a move: a database file's, or that of a server that runs. */
+import { reasonOf } from "../errors.js";
 import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
-import { type Item, MigrateError, type Target, type ValueFacts } from "./item.js";
+import { type Item, MigrateError, type Target, type TargetFacts } from "./item.js";
 
 /** How long items are put in before others get their turn, in milliseconds. */
 const TURN_MS = 2;
@@ -38,18 +39,22 @@ export class KeyspaceTarget implements Target {
     this.#turnEndsMs = performance.now() + TURN_MS;
   }
 
-  async facts(number: number, key: string): Promise<ValueFacts | undefined> {
+  async facts(number: number, key: string): Promise<TargetFacts | undefined> {
     const database = this.#keyspace.databases[number];
     if (database === undefined) return undefined;
     this.#keyspace.tick();
     const entry = this.#keyspace.peek(database, key);
     if (entry === undefined) return undefined;
     const { cardinality, byteLength } = this.#keyspace.value(entry);
-    return { cardinality, byteLength };
+    return { cardinality, byteLength, deadline: entry.deadline };
   }
 
   async finish(): Promise<void> {
-    await this.#saver.save();
+    try {
+      await this.#saver.save();
+    } catch (cause) {
+      throw new MigrateError(`can't write: ${reasonOf(cause)}`, { cause });
+    }
   }
 
   async close(): Promise<void> {}

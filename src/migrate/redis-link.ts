@@ -1,9 +1,12 @@
 /**
  * A connection to a server that speaks Redis' protocol, with this process as the client. Requests may be sent without waiting for
- * replies, which come in the order of the requests. Knows the protocol (RESP2) and no command but AUTH.
+ * replies, which come in the order of the requests. Knows the protocol (RESP2) and no command but AUTH and SELECT.
  */
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import RedisParser from "redis-parser";
+
+const ASCII = /^\p{ASCII}*$/u;
 
 /** A server that says nothing for so long while it owes a reply is given up. */
 const SILENCE_MS = 60_000;
@@ -24,15 +27,26 @@ export class LinkClosed extends Error {}
 export interface LinkOptions {
   host: string;
   port: number;
+  /** With the password; none for the default user, whose AUTH servers before Redis 6 know too. */
+  user?: string;
   /** Sent with AUTH before anything else; the empty string, or none, for a server without. */
   password?: string;
+  /** The database that is selected; by default 0, as it is by itself. */
+  database?: number;
+  /** TLS, with certificates as Node takes them; undefined for none. */
+  tls?: Pick<ConnectionOptions, "ca" | "cert" | "key" | "rejectUnauthorized">;
   silenceMs?: number;
 }
 
+/** Strings are text, which goes as UTF-8; what is bytes goes as bytes. */
 export type Argument = string | number | Uint8Array;
 
+/** Who waits for the replies to requests that were sent together. */
 interface Waiter {
-  resolve(reply: LinkReply): void;
+  /** How many they are, and those that have come. */
+  readonly requests: number;
+  readonly replies: LinkReply[];
+  resolve(replies: LinkReply[]): void;
   reject(error: Error): void;
 }
 
@@ -40,17 +54,20 @@ export class RedisLink {
   readonly #name: string;
   readonly #socket: Socket;
   readonly #parser: RedisParser;
-  /** Who waits for a reply, in the order of the requests. */
+  /** Who waits, in the order of the requests; those before `#first` have all they asked for. */
   readonly #waiters: Waiter[] = [];
-  #answered = 0;
+  #first = 0;
+  #owed = 0;
   #failure: Error | undefined;
 
-  /** Rejects with LinkClosed when nobody answers there, with LinkError when the password is not taken. */
+  /** Rejects with LinkClosed when nobody answers there, with LinkError when the password or the database is not taken. */
   static async connect(options: LinkOptions): Promise<RedisLink> {
     const link = new RedisLink(await openSocket(options), nameOf(options), options.silenceMs ?? SILENCE_MS);
-    const { password = "" } = options;
+    const { user, password = "", database = 0 } = options;
     try {
-      if (password !== "") await link.ask("AUTH", password);
+      if (user !== undefined) await link.ask("AUTH", user, password);
+      else if (password !== "") await link.ask("AUTH", password);
+      if (database !== 0) await link.ask("SELECT", database);
       return link;
     } catch (error) {
       link.close();
@@ -68,7 +85,7 @@ export class RedisLink {
       returnFatalError: (error) => this.#fail(`what it sends is not Redis' protocol (${error.message})`),
     });
     socket.setTimeout(silenceMs);
-    socket.on("data", (chunk) => this.#receive(chunk));
+    socket.on("data", this.#receive);
     socket.on("timeout", () => {
       if (this.owed > 0) this.#fail(`it has not answered for ${silenceMs / 1000} s`);
     });
@@ -78,7 +95,7 @@ export class RedisLink {
 
   /** Replies that are still to come. */
   get owed(): number {
-    return this.#waiters.length - this.#answered;
+    return this.#owed;
   }
 
   /** Whether the other side is on this machine, as far as addresses tell: both ends have the same. */
@@ -87,21 +104,20 @@ export class RedisLink {
   }
 
   /** Sends one request. An error reply rejects with LinkError. */
-  ask(...argv: readonly Argument[]): Promise<LinkReply> {
-    return this.#send(encode(argv), 1)[0] as Promise<LinkReply>;
+  async ask(...argv: readonly Argument[]): Promise<LinkReply> {
+    const [reply] = await this.askAll([argv]);
+    if (reply instanceof LinkError) throw reply;
+    return reply as LinkReply;
   }
 
-  /** Sends requests in one write. Resolves with all replies, of which errors are values too. */
+  /** Sends requests, at least one, in one write. Resolves with all replies, of which errors are values too. */
   askAll(requests: readonly (readonly Argument[])[]): Promise<LinkReply[]> {
-    const replies = this.#send(Buffer.concat(requests.map(encode)), requests.length);
-    return Promise.all(
-      replies.map((reply) =>
-        reply.catch((error: unknown) => {
-          if (error instanceof LinkError) return error;
-          throw error;
-        }),
-      ),
-    );
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ requests: requests.length, replies: [], resolve, reject });
+      this.#owed += requests.length;
+      this.#socket.write(encode(requests));
+    });
   }
 
   /** Ends the connection. Whoever still waits gets LinkClosed. */
@@ -109,64 +125,47 @@ export class RedisLink {
     this.#fail("it was closed on this side");
   }
 
-  /** Gives the socket away, paused, for what is no requests and replies any more. All replies must have come. The link is of no use then. */
+  /** Gives the socket away, paused, for what is no requests and replies any more. Nothing must be owed. The link is of no use then. */
   detach(): Socket {
-    const socket = this.#socket;
-    socket.pause();
-    socket.setTimeout(0);
-    socket
-      .removeAllListeners("data")
-      .removeAllListeners("timeout")
-      .removeAllListeners("error")
-      .removeAllListeners("close");
-    // Whoever reads it is told of it.
-    socket.on("error", () => {});
-    return socket;
+    this.#socket.pause();
+    this.#socket.setTimeout(0);
+    this.#socket.off("data", this.#receive);
+    this.#failure ??= new LinkClosed(`${this.#name}: it is used for something else`);
+    return this.#socket;
   }
 
-  #send(bytes: Buffer, requests: number): Promise<LinkReply>[] {
-    const replies = Array.from(
-      { length: requests },
-      () => new Promise<LinkReply>((resolve, reject) => void this.#waiters.push({ resolve, reject })),
-    );
-    if (this.#failure === undefined) this.#socket.write(bytes);
-    else this.#rejectAll(this.#failure);
-    return replies;
-  }
-
-  #receive(chunk: Buffer): void {
+  readonly #receive = (chunk: Buffer): void => {
     try {
       this.#parser.execute(chunk);
     } catch (error) {
       // An array of more elements, or deeper, than can be.
       this.#fail(`what it sends is not Redis' protocol (${(error as Error).message})`);
     }
-  }
+  };
 
   #take(reply: LinkReply): void {
-    const waiter = this.#waiters[this.#answered];
+    const waiter = this.#waiters[this.#first];
     if (waiter === undefined) return this.#fail("it sent a reply that nobody asked for");
-    this.#answered++;
+    this.#owed--;
+    waiter.replies.push(reply);
+    if (waiter.replies.length < waiter.requests) return;
+    this.#first++;
     // Shifting each off a long list would take the square of its length.
-    if (this.#answered === this.#waiters.length) {
+    if (this.#first === this.#waiters.length) {
       this.#waiters.length = 0;
-      this.#answered = 0;
+      this.#first = 0;
     }
-    if (reply instanceof LinkError) waiter.reject(reply);
-    else waiter.resolve(reply);
+    waiter.resolve(waiter.replies);
   }
 
   #fail(reason: string): void {
     if (this.#failure !== undefined) return;
     this.#failure = new LinkClosed(`${this.#name}: ${reason}`);
     this.#socket.destroy();
-    this.#rejectAll(this.#failure);
-  }
-
-  #rejectAll(error: Error): void {
-    const waiters = this.#waiters.splice(0).slice(this.#answered);
-    this.#answered = 0;
-    for (const { reject } of waiters) reject(error);
+    const waiters = this.#waiters.splice(0).slice(this.#first);
+    this.#first = 0;
+    this.#owed = 0;
+    for (const { reject } of waiters) reject(this.#failure);
   }
 }
 
@@ -177,9 +176,9 @@ function withLinkErrors(reply: unknown): LinkReply {
 }
 
 function openSocket(options: LinkOptions): Promise<Socket> {
-  const { host, port } = options;
+  const { host, port, tls } = options;
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true });
+    const socket = tls === undefined ? connect({ host, port, noDelay: true }) : openTls(options);
     const failed = (reason: string) => {
       socket.destroy();
       reject(new LinkClosed(`can't connect to ${nameOf(options)}: ${reason}`));
@@ -191,7 +190,7 @@ function openSocket(options: LinkOptions): Promise<Socket> {
       failed(error.message || (error.code ?? "it is refused"));
     };
     socket.once("error", onError);
-    socket.once("connect", () => {
+    socket.once(tls === undefined ? "connect" : "secureConnect", () => {
       clearTimeout(timer);
       socket.off("error", onError);
       resolve(socket);
@@ -199,16 +198,39 @@ function openSocket(options: LinkOptions): Promise<Socket> {
   });
 }
 
-function nameOf({ host, port }: LinkOptions): string {
+/** The name is sent so that the server can choose its certificate; an address is none. */
+function openTls({ host, port, tls }: LinkOptions): Socket {
+  const socket = connectTls({ host, port, ...tls, ...(isIP(host) === 0 ? { servername: host } : {}) });
+  return socket.setNoDelay(true);
+}
+
+/** A key, of which each character is a byte, as an argument. */
+export function keyArgument(key: string): Argument {
+  return ASCII.test(key) ? key : Buffer.from(key, "latin1");
+}
+
+/** As it is written in messages. */
+export function nameOf({ host, port }: LinkOptions): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** A request: an array of bulks. */
-export function encode(argv: readonly Argument[]): Buffer {
-  const parts: Uint8Array[] = [Buffer.from(`*${argv.length}\r\n`)];
-  for (const argument of argv) {
-    const bytes = argument instanceof Uint8Array ? argument : Buffer.from(String(argument));
-    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from("\r\n"));
+/** Requests: each an array of bulks. Short ones are put together as latin1 text, which is much quicker than as buffers. */
+export function encode(requests: readonly (readonly Argument[])[]): Buffer {
+  const parts: Uint8Array[] = [];
+  let text = "";
+  for (const argv of requests) {
+    text += `*${argv.length}\r\n`;
+    for (const argument of argv) {
+      const bytes = typeof argument === "number" ? String(argument) : argument;
+      if (bytes instanceof Uint8Array) {
+        parts.push(Buffer.from(`${text}$${bytes.length}\r\n`, "latin1"), bytes);
+        text = "\r\n";
+      } else {
+        const latin1 = ASCII.test(bytes) ? bytes : Buffer.from(bytes, "utf8").toString("latin1");
+        text += `$${latin1.length}\r\n${latin1}\r\n`;
+      }
+    }
   }
-  return Buffer.concat(parts);
+  parts.push(Buffer.from(text, "latin1"));
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
 }

@@ -3,10 +3,11 @@
  * breaks goes on where it was, or begins anew. The RDB becomes bitmaps while it arrives. Commands and their checks know only
  * `Replication`, which is kept up to date here.
  */
+import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Peer } from "../commands/client.js";
-import type { ServerContext } from "../commands/context.js";
+import type { ServerContext, Settings } from "../commands/context.js";
 import type { Master } from "../commands/replication.js";
 import { CHUNK_MS_MAX } from "../config.js";
 import { ProtocolError, reasonOf } from "../errors.js";
@@ -18,7 +19,7 @@ import { RequestParser } from "../resp/request-parser.js";
 import { MigrateError } from "./item.js";
 import { KeyspaceTarget } from "./keyspace-target.js";
 import { MasterCommands } from "./master-commands.js";
-import { type Argument, encode, LinkClosed, LinkError, RedisLink } from "./redis-link.js";
+import { type Argument, encode, LinkClosed, LinkError, type LinkOptions, nameOf, RedisLink } from "./redis-link.js";
 import { SocketReader } from "./socket-reader.js";
 
 /** A link that broke is made anew after so long, in milliseconds (Redis' figure). */
@@ -206,8 +207,12 @@ export class Replica implements Peer {
   /** A connection to the master that knows who it is. */
   async #shakeHands(life: Life): Promise<Socket> {
     const { port, replication, settings } = this.#server;
-    const { masterauth, masteruser, replTimeout } = settings;
-    const link = await RedisLink.connect({ ...life.master, silenceMs: replTimeout * 1000 });
+    const { masterauth, masteruser, replTimeout, tlsReplication } = settings;
+    const link = await RedisLink.connect({
+      ...life.master,
+      silenceMs: replTimeout * 1000,
+      ...(tlsReplication ? { tls: certificates(settings) } : {}),
+    });
     try {
       life.check();
       replication.state = "handshake";
@@ -389,14 +394,17 @@ async function checkEnd(reader: SocketReader, rdb: RdbReader<Bitmap>, end: numbe
   if (found !== end) throw new MigrateError("the master's data set does not end where it is to");
 }
 
+/** What TLS to a master needs, from the options that serving it has. */
+function certificates(settings: Settings): NonNullable<LinkOptions["tls"]> {
+  const { tlsCaCertFile: ca, tlsCertFile: cert, tlsKeyFile: key } = settings;
+  const files = Object.entries({ ca, cert, key }).filter(([, file]) => file !== "");
+  return Object.fromEntries(files.map(([name, file]) => [name, readFileSync(file)]));
+}
+
 function request(socket: Socket, ...argv: Argument[]): void {
-  socket.write(encode(argv));
+  socket.write(encode([argv]));
 }
 
 function bytesOf(latin1: string): Buffer {
   return Buffer.from(latin1, "latin1");
-}
-
-function nameOf({ host, port }: Master): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

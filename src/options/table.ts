@@ -289,6 +289,12 @@ export const OPTIONS = {
     summary: "the server's order of ciphers counts and not the client's",
   }),
 
+  tlsReplication: option(yesNo, {
+    default: false,
+    isMutable,
+    summary: "the master is connected to by TLS, with the certificates of these options",
+  }),
+
   loglevel: option(choice(LOG_LEVELS), { default: "notice", isMutable, summary: "least level that is logged" }),
   debug: option(yesNo, { default: false, summary: "log every command" }),
 };
@@ -387,7 +393,7 @@ export const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   server-cpulist set-max-intset-entries set-max-listpack-entries set-max-listpack-value set-proc-title shutdown-on-sigint
   shutdown-on-sigterm shutdown-timeout socket-mark-id stop-writes-on-bgsave-error
   stream-node-max-bytes stream-node-max-entries supervised syslog-enabled syslog-facility syslog-ident tls-ca-cert-dir
-  tls-client-cert-file tls-client-key-file tls-client-key-file-pass tls-cluster tls-dh-params-file tls-replication
+  tls-client-cert-file tls-client-key-file tls-client-key-file-pass tls-cluster tls-dh-params-file
   tls-session-cache-size tls-session-cache-timeout tls-session-caching tracking-table-max-keys`.split(/\s+/),
 );
 

@@ -3,6 +3,7 @@
  * is before the checksum.
  */
 import { CRC64_BYTES, Crc64 } from "./crc64.js";
+import { TYPE_STRING } from "./format.js";
 import { decodeString, type EncodedString, encodeString, type LongString, RdbError } from "./string.js";
 
 /** The version that Redis 7.0 writes, and the newest whose strings are the same that is read (7.2's). */
@@ -10,8 +11,6 @@ const VERSION_WRITTEN = 10;
 const VERSION_MAX = 11;
 const VERSION_BYTES = 2;
 const FOOTER_BYTES = VERSION_BYTES + CRC64_BYTES;
-
-const TYPE_STRING = 0;
 
 /** The payload of a string, made piece by piece. Its pieces hold memory until the last of them, or `return()`. */
 export class DumpPayload implements Iterator<Buffer, void> {

@@ -5,15 +5,17 @@
  * So what two strings were compressed to is, put together, what both together may be compressed to.
  */
 
-const LITERAL_BYTES_MAX = 32;
+export const LITERAL_BYTES_MAX = 32;
 const COPY_BYTES_MIN = 3;
 const SHORT_COPY_BYTES_MAX = 8;
-const COPY_BYTES_MAX = 264;
+export const COPY_BYTES_MAX = 264;
 /** A copy takes up to 3 bytes: nothing is compressed to a smaller part of itself. */
 export const LZF_RATIO_MAX = COPY_BYTES_MAX / 3;
-const DISTANCE_MAX = 8192;
-const LENGTH_SHIFT = 5;
-const LOW_MASK = 31;
+export const DISTANCE_MAX = 8192;
+export const LENGTH_SHIFT = 5;
+export const LOW_MASK = 31;
+/** A copy's length that has the next byte added to it. */
+export const LONG_COPY = SHORT_COPY_BYTES_MAX - 1;
 
 const HASH_BITS = 13;
 /** For a hash of three bytes where they were last, plus one. */
@@ -73,9 +75,8 @@ function writeLiterals(bytes: Uint8Array, start: number, end: number, out: Uint8
 
 function writeCopy(distance: number, length: number, out: Uint8Array, to: number): number {
   let size = to;
-  const long = SHORT_COPY_BYTES_MAX - 1;
-  out[size++] = (Math.min(length, long) << LENGTH_SHIFT) | (distance >>> 8);
-  if (length >= long) out[size++] = length - long;
+  out[size++] = (Math.min(length, LONG_COPY) << LENGTH_SHIFT) | (distance >>> 8);
+  if (length >= LONG_COPY) out[size++] = length - LONG_COPY;
   out[size++] = distance & 0xff;
   return size;
 }
@@ -92,7 +93,7 @@ export function decompress(bytes: Uint8Array, out: Uint8Array): boolean {
       for (let end = size + length; size < end; ) out[size++] = bytes[at++] as number;
       continue;
     }
-    if (length === SHORT_COPY_BYTES_MAX - 1) length += bytes[at++] ?? Number.NaN;
+    if (length === LONG_COPY) length += bytes[at++] ?? Number.NaN;
     length += 2;
     let from = size - ((control & LOW_MASK) << 8) - (bytes[at++] ?? Number.NaN) - 1;
     // What is cut off is no number, and so neither.

@@ -4,19 +4,11 @@
  */
 import { BULK_BYTES_MAX, MIB, REPLY_SLICE_BYTES } from "../config.js";
 import { passingBuffer } from "../passing-buffer.js";
+import { ENCODING, KIND_SHIFT, LENGTH, LENGTH_32_BITS, LENGTH_64_BITS, VALUE_MASK } from "./format.js";
 import { compress, compressedBytesMax, decompress, LZF_RATIO_MAX } from "./lzf.js";
 
 /** The bytes are no string in RDB's format. */
 export class RdbError extends Error {}
-
-/** The upper 2 bits of a length's first byte: 6 bits, 14 bits, a number behind it, or no length but a special encoding. */
-const LENGTH = { SIX_BITS: 0, FOURTEEN_BITS: 1, BEHIND: 2, ENCODED: 3 } as const;
-const KIND_SHIFT = 6;
-const VALUE_MASK = 0x3f;
-const LENGTH_32_BITS = 0x80;
-const LENGTH_64_BITS = 0x81;
-/** The special encodings, as the first byte has them in its lower 6 bits. */
-const ENCODING = { INT8: 0, INT16: 1, INT32: 2, LZF: 3 } as const;
 
 /** Strings up to this length are looked at for being an integer, and longer ones than that are compressed (Redis' figures). */
 const INTEGER_BYTES_MAX = 11;

@@ -17,7 +17,7 @@ test("an item takes the place of what was there, its deadline too", async () => 
   const put = async (deadline: number, members: number[]) => {
     const bitmap = Bitmap.fromMembers(Uint32Array.from(members), 1000);
     await target.put({ database: 3, key: "k\xff", bitmap, deadline });
-    expect(await target.facts(3, "k\xff")).toEqual({ cardinality: members.length, byteLength: 1000 });
+    expect(await target.facts(3, "k\xff")).toEqual({ cardinality: members.length, byteLength: 1000, deadline });
   };
   await put(Date.now() + 3_600_000, [1, 2, 7999]);
   await put(NO_DEADLINE, [5]);

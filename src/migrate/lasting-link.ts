@@ -1,0 +1,77 @@
+/**
+ * A link that is made anew when it breaks: whoever uses it gives work that may be done twice, and a break costs time. Knows nothing of
+ * what is asked over it.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { MigrateError } from "./item.js";
+import { LinkClosed, LinkError, type LinkOptions, nameOf, RedisLink } from "./redis-link.js";
+
+/** Pauses before the attempts to connect again, in milliseconds: half a minute in all. */
+const PAUSES_MS = [0, 500, 1000, 2000, 4000, 8000, 15_000];
+/** Breaks after which nothing of the work was done. Where it breaks each time, the work is what breaks it. */
+const BREAKS_MAX = 5;
+
+export class LastingLink {
+  readonly name: string;
+  readonly #options: LinkOptions;
+  readonly #onTrouble: (message: string) => void;
+  #link: Promise<RedisLink>;
+  /** How many connections were made. */
+  connections = 1;
+  readonly #closing = new AbortController();
+
+  /** Rejects with LinkClosed or LinkError when the first attempt fails: what never was is not waited for. */
+  static async open(options: LinkOptions, onTrouble: (message: string) => void): Promise<LastingLink> {
+    return new LastingLink(options, onTrouble, await RedisLink.connect(options));
+  }
+
+  private constructor(options: LinkOptions, onTrouble: (message: string) => void, link: RedisLink) {
+    this.name = nameOf(options);
+    this.#options = options;
+    this.#onTrouble = onTrouble;
+    this.#link = Promise.resolve(link);
+  }
+
+  /** Does the work, again on a new link when the old one breaks. Rejects with MigrateError when there is none to be had. */
+  async run<T>(work: (link: RedisLink) => Promise<T>): Promise<T> {
+    for (let breaks = 1; ; breaks++) {
+      const current = this.#link;
+      const link = await current;
+      try {
+        return await work(link);
+      } catch (error) {
+        if (!(error instanceof LinkClosed)) throw error;
+        if (this.#closing.signal.aborted || breaks === BREAKS_MAX)
+          throw new MigrateError(error.message, { cause: error });
+        // Others who use it may have seen the break before.
+        if (this.#link === current) this.#link = this.#connectAgain(error);
+      }
+    }
+  }
+
+  async #connectAgain(cause: LinkClosed): Promise<RedisLink> {
+    this.#onTrouble(`${cause.message}; connecting again`);
+    let reason: Error = cause;
+    for (const pauseMs of PAUSES_MS) {
+      try {
+        await sleep(pauseMs, undefined, this.#closing);
+        const link = await RedisLink.connect(this.#options);
+        this.connections++;
+        return link;
+      } catch (error) {
+        if (this.#closing.signal.aborted) break;
+        // One that is just starting says LOADING, or does not know its users yet.
+        if (!(error instanceof LinkClosed || error instanceof LinkError)) throw error;
+        reason = error;
+      }
+    }
+    throw new MigrateError(`the link to ${this.name} is lost: ${reason.message}`, { cause: reason });
+  }
+
+  /** Ends it. Whoever still waits gets MigrateError. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const link = await this.#link.catch(() => undefined);
+    link?.close();
+  }
+}

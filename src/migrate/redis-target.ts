@@ -1,0 +1,137 @@
+/**
+ * A running server as the target of a move: Redis 4 and later, Valkey, this server. Large values are written in pieces, zeros not at all,
+ * under another name that then takes the place of the old value: readers see the old or the new one, never a part.
+ */
+import { randomBytes } from "node:crypto";
+import { KIB } from "../config.js";
+import type { Bitmap } from "../keyspace/bitmap.js";
+import { NO_DEADLINE } from "../keyspace/storage.js";
+import { type Item, MigrateError, type Target, type TargetFacts } from "./item.js";
+import { LastingLink } from "./lasting-link.js";
+import {
+  type Argument,
+  keyArgument,
+  LinkError,
+  type LinkOptions,
+  type LinkReply,
+  type RedisLink,
+} from "./redis-link.js";
+
+/** Values up to this length are written whole. */
+const WHOLE_BYTES_MAX = 64 * KIB;
+/** Bytes of a piece of a larger one, and pieces that are sent at a time. */
+const PIECE_BYTES = 64 * KIB;
+const PIECES_AT_ONCE = 32;
+/** A value that was being written when the move broke off goes after so long, in milliseconds. */
+const UNFINISHED_MS = 3_600_000;
+
+export class RedisTarget implements Target {
+  readonly #options: LinkOptions;
+  readonly #onTrouble: (message: string) => void;
+  readonly #links = new Map<number, Promise<LastingLink>>();
+  readonly #unfinishedName = `bitmapist-server:unfinished:${randomBytes(8).toString("hex")}`;
+  #unfinished = 0;
+
+  /** Rejects with LinkClosed or LinkError when nobody answers there or lets us in. */
+  static async open(options: LinkOptions, onTrouble: (message: string) => void): Promise<RedisTarget> {
+    const target = new RedisTarget(options, onTrouble);
+    await target.#link(0);
+    return target;
+  }
+
+  private constructor(options: LinkOptions, onTrouble: (message: string) => void) {
+    this.#options = options;
+    this.#onTrouble = onTrouble;
+  }
+
+  async put({ database, key, bitmap, deadline }: Item): Promise<void> {
+    try {
+      const link = await this.#link(database);
+      await link.run((link) =>
+        bitmap.byteLength <= WHOLE_BYTES_MAX
+          ? putWhole(link, keyArgument(key), bitmap, deadline)
+          : putPieces(link, keyArgument(key), bitmap, deadline, `${this.#unfinishedName}:${this.#unfinished++}`),
+      );
+    } catch (error) {
+      if (!(error instanceof LinkError)) throw error;
+      throw new MigrateError(`the target answers: ${error.message}`, { cause: error });
+    } finally {
+      bitmap.dispose();
+    }
+  }
+
+  async facts(database: number, key: string): Promise<TargetFacts | undefined> {
+    const link = await this.#link(database);
+    const name = keyArgument(key);
+    const [length, count, ttl] = await link.run((link) =>
+      askAll(link, [
+        ["STRLEN", name],
+        ["BITCOUNT", name],
+        ["PTTL", name],
+      ]),
+    );
+    if (typeof length !== "number" || typeof count !== "number" || typeof ttl !== "number") {
+      throw new MigrateError(
+        `the target does not tell of its keys: ${String(length)}, ${String(count)}, ${String(ttl)}`,
+      );
+    }
+    if (ttl === -2) return undefined;
+    return { byteLength: length, cardinality: count, deadline: ttl === -1 ? NO_DEADLINE : Date.now() + ttl };
+  }
+
+  /** Waits for the disk where the server can be asked to: this one, and Redis from 7.2 on with an append-only file. */
+  async finish(): Promise<void> {
+    for (const link of await Promise.all(this.#links.values()))
+      await link.run((link) => link.askAll([["WAITAOF", 1, 0, 0]]));
+  }
+
+  async close(): Promise<void> {
+    for (const link of this.#links.values()) await (await link.catch(() => undefined))?.close();
+  }
+
+  #link(database: number): Promise<LastingLink> {
+    const known = this.#links.get(database) ?? LastingLink.open({ ...this.#options, database }, this.#onTrouble);
+    this.#links.set(database, known);
+    return known;
+  }
+}
+
+async function putWhole(link: RedisLink, key: Argument, bitmap: Bitmap, deadline: number): Promise<void> {
+  const set = ["SET", key, bitmap.bytes(0, bitmap.byteLength)];
+  await askAll(link, deadline === NO_DEADLINE ? [set] : [["MULTI"], set, ["PEXPIREAT", key, deadline], ["EXEC"]]);
+}
+
+async function putPieces(
+  link: RedisLink,
+  key: Argument,
+  bitmap: Bitmap,
+  deadline: number,
+  name: string,
+): Promise<void> {
+  const { byteLength } = bitmap;
+  // All of it at once, so that the server need not move it as it grows.
+  await askAll(link, [
+    ["DEL", name],
+    ["SETRANGE", name, byteLength - 1, Buffer.alloc(1)],
+    ["PEXPIRE", name, UNFINISHED_MS],
+  ]);
+  let pieces: Argument[][] = [];
+  for (let at = 0; at < byteLength; at += PIECE_BYTES) {
+    const bit = bitmap.position(1, at * 8, byteLength * 8 - 1);
+    if (bit === -1) break;
+    at = Math.floor(bit / 8);
+    pieces.push(["SETRANGE", name, at, bitmap.bytes(at, Math.min(PIECE_BYTES, byteLength - at))]);
+    if (pieces.length < PIECES_AT_ONCE) continue;
+    await askAll(link, pieces);
+    pieces = [];
+  }
+  const expire = deadline === NO_DEADLINE ? ["PERSIST", name] : ["PEXPIREAT", name, deadline];
+  await askAll(link, [...pieces, ["MULTI"], expire, ["RENAME", name, key], ["EXEC"]]);
+}
+
+/** Sends requests together. Rejects with the first error among the replies. */
+async function askAll(link: RedisLink, requests: Argument[][]): Promise<LinkReply[]> {
+  const replies = await link.askAll(requests);
+  for (const reply of replies.flat()) if (reply instanceof LinkError) throw reply;
+  return replies;
+}

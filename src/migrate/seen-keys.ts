@@ -1,0 +1,35 @@
+/**
+ * Whether a key was seen before, in bounded memory (a Bloom filter): "no" is certain, "perhaps" is wrong once in 10,000 times while there are
+ * up to ten million keys, and more often beyond. Whoever is told "perhaps" must find out.
+ */
+import { keyHash } from "../keyspace/hash.js";
+
+/** 2^28 bits: 32 MiB, of which the system gives what is touched. */
+const BITS = 2 ** 28;
+/** Bits a key. */
+const PROBES = 5;
+const LOW = 2 ** 32;
+/** Spreads the 20 upper bits of a hash over 32. */
+const SPREAD = 0x9e3779b1;
+
+export class SeenKeys {
+  readonly #bits = new Uint8Array(BITS / 8);
+
+  /** Notes the key; false when it was not seen before, true when it perhaps was. */
+  add(key: string): boolean {
+    const hash = keyHash(key);
+    let at = hash % BITS;
+    // Odd, so that all probes are different bits.
+    const step = (Math.imul(hash / LOW, SPREAD) >>> 0) | 1;
+    let seen = true;
+    for (let probe = 0; probe < PROBES; probe++) {
+      at = (at + step) % BITS;
+      const byte = at >>> 3;
+      const mask = 1 << (at % 8);
+      const before = this.#bits[byte] as number;
+      if ((before & mask) === 0) seen = false;
+      this.#bits[byte] = before | mask;
+    }
+    return seen;
+  }
+}
