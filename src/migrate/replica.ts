@@ -398,7 +398,11 @@ async function checkEnd(reader: SocketReader, rdb: RdbReader<Bitmap>, end: numbe
 function certificates(settings: Settings): NonNullable<LinkOptions["tls"]> {
   const { tlsCaCertFile: ca, tlsCertFile: cert, tlsKeyFile: key } = settings;
   const files = Object.entries({ ca, cert, key }).filter(([, file]) => file !== "");
-  return Object.fromEntries(files.map(([name, file]) => [name, readFileSync(file)]));
+  try {
+    return Object.fromEntries(files.map(([name, file]) => [name, readFileSync(file)]));
+  } catch (error) {
+    throw new LinkClosed(`can't read the certificates: ${reasonOf(error)}`, { cause: error });
+  }
 }
 
 function request(socket: Socket, ...argv: Argument[]): void {
