@@ -352,38 +352,45 @@ export class Replica implements Peer {
   async #repeat(life: Life, socket: Socket, reader: SocketReader): Promise<void> {
     const { replication, saver, stats, timing } = this.#server;
     const parser = new RequestParser();
+    let turnEndsMs = 0;
     for (;;) {
       const chunk = await reader.chunk();
       this.#heard();
       replication.readOffset += chunk.length;
       parser.feed(chunk);
       timing.beginChunk(stats.commands);
-      let turnEndsMs = performance.now() + CHUNK_MS_MAX;
       for (let argv = parser.next(); argv !== undefined; argv = parser.next()) {
+        if (this.#mustWait || performance.now() >= turnEndsMs) {
+          await this.#wait(life);
+          turnEndsMs = performance.now() + CHUNK_MS_MAX;
+        }
         life.check();
         if (argv.is(0, "REPLCONF")) {
           if (argv.length > 1 && argv.is(1, "GETACK")) this.#acknowledge(socket);
         } else life.commands.run(argv);
         // A transaction of which only a part has come comes again.
         if (!life.commands.isInTransaction) replication.offset = replication.readOffset - parser.bufferedBytes;
-        if (saver.isBehind || performance.now() >= turnEndsMs) {
-          await this.#mayGoOn(life);
-          turnEndsMs = performance.now() + CHUNK_MS_MAX;
-        }
       }
-      await this.#mayGoOn(life);
+      saver.noticeChanges();
     }
   }
 
-  /** Lets others have their turn, and waits until what is done here may go on: changes can be kept, and are not paused. */
-  async #mayGoOn(life: Life): Promise<void> {
+  /** Whether the next command must wait: changes can't be kept now, or are paused. */
+  get #mustWait(): boolean {
+    const { pause, saver } = this.#server;
+    return saver.isBehind || saver.failure !== undefined || pause.kind !== undefined;
+  }
+
+  /** Lets others have their turn, and waits until the next command may run. */
+  async #wait(life: Life): Promise<void> {
     const { pause, saver } = this.#server;
     saver.noticeChanges();
     await new Promise(setImmediate);
-    while (!life.isOver && saver.isBehind) await life.wait(saver.caughtUp());
-    while (!life.isOver && saver.failure !== undefined) await life.wait(sleep(DISK_LOOK_MS));
-    while (!life.isOver && pause.kind !== undefined) await life.wait(pause.wait().until);
-    life.check();
+    while (!life.isOver && this.#mustWait) {
+      if (pause.kind !== undefined) await life.wait(pause.wait().until);
+      else if (saver.failure !== undefined) await life.wait(sleep(DISK_LOOK_MS));
+      else await life.wait(saver.caughtUp());
+    }
   }
 }
 

@@ -59,11 +59,14 @@ export class LinkProxy {
     master.on("data", (chunk) => {
       const bytes = Math.min(chunk.length, this.cutAfter);
       const allowed = Math.max(Math.min(bytes, this.bytesMax - passed), 0);
-      replica.write(chunk.subarray(0, allowed));
+      if (!replica.write(chunk.subarray(0, allowed))) {
+        master.pause();
+        replica.once("drain", () => master.resume());
+      }
       passed += allowed;
       this.bytes += bytes;
       this.cutAfter -= bytes;
-      if (allowed < bytes) master.pause();
+      if (allowed < bytes) master.pause().removeAllListeners("data");
       if (this.cutAfter > 0) return;
       this.cutAfter = Number.POSITIVE_INFINITY;
       replica.end();
