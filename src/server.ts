@@ -282,6 +282,7 @@ export class Server implements ServerContext {
     this.log.warning(`the storage died, the server stops: ${error.stack ?? error.message}`);
     clearInterval(this.#cron);
     this.saver.stop();
+    void this.#replica.stop();
     void this.#listener.stop();
     void this.#listener.closeAll(0);
     this.#resolveStopped(1);

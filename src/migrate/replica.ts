@@ -218,9 +218,9 @@ export class Replica implements Peer {
       replication.state = "handshake";
       if (masterauth !== "")
         await link.ask("AUTH", ...[masteruser, masterauth].filter((word) => word !== "").map(bytesOf));
-      await link.ask("PING");
-      // Older masters need not know these words.
+      // What a master does not know, or may not be asked by this user, does not matter: PSYNC's answer does.
       await link.askAll([
+        ["PING"],
         ["REPLCONF", "listening-port", port],
         ["REPLCONF", "capa", "eof", "capa", "psync2"],
       ]);
@@ -387,9 +387,13 @@ export class Replica implements Peer {
     saver.noticeChanges();
     await new Promise(setImmediate);
     while (!life.isOver && this.#mustWait) {
-      if (pause.kind !== undefined) await life.wait(pause.wait().until);
-      else if (saver.failure !== undefined) await life.wait(sleep(DISK_LOOK_MS));
-      else await life.wait(saver.caughtUp());
+      if (pause.kind !== undefined) {
+        const { until, cancel } = pause.wait();
+        await life.wait(until);
+        cancel();
+      }
+      if (saver.failure !== undefined) await life.wait(sleep(DISK_LOOK_MS));
+      else if (saver.isBehind) await life.wait(saver.caughtUp());
     }
   }
 }

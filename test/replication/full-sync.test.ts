@@ -136,6 +136,20 @@ describe.skipIf(redisMissing !== undefined)("full synchronisation", () => {
     await expectSame(master, replica);
   });
 
+  test("brings what has expired and was not deleted, for the master to delete", async () => {
+    const redis = await startMaster();
+    const master = await connectTo(redis.port);
+    await ask(master, "DEBUG", "SET-ACTIVE-EXPIRE", 0);
+    await askAll(master, ["SET a 1 PX 1", "SET b 1 PX 1", "SET c 1"]);
+    const replica = await connectTo((await startReplica(redis.port)).port);
+    await inStep(master, replica);
+    expect(await askAll(replica, ["DBSIZE", "EXISTS a b c", "KEYS *"])).toEqual([3, 1, ["c"]]);
+    // The master's APPEND finds nothing, and says so before.
+    await ask(master, "APPEND", "a", "new");
+    await inStep(master, replica);
+    expect(await askAll(replica, ["DBSIZE", "GET a"])).toEqual([3, "new"]);
+  });
+
   test("of a replica of Redis the commands go on in the database that they are in", async () => {
     const top = await startMaster();
     const master = await connectTo(top.port);

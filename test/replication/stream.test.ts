@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ask, askAll } from "../support/ask.js";
 import { dice, diceOf } from "../support/random.js";
+import type { RawClient } from "../support/raw-client.js";
 import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
 import { eventually, sleep } from "../support/server-process.js";
 import { LinkProxy } from "./link-proxy.js";
@@ -14,6 +15,11 @@ const CLIENTS = 4;
 const CUTS = 8;
 /** Between a client's pipelines, so that a slow machine keeps up. */
 const PAUSE_MS = 5;
+
+/** DUMP's payload. */
+async function dumpOf(client: RawClient, key: string): Promise<string> {
+  return (await ask(client, "DUMP", key)) as string;
+}
 
 describe.skipIf(redisMissing !== undefined)("the master's commands", () => {
   test("give the master's data, to the byte and the millisecond, though the link breaks; then the replica takes over", async () => {
@@ -42,6 +48,11 @@ describe.skipIf(redisMissing !== undefined)("the master's commands", () => {
     }
     isLoading = false;
     await Promise.all(clients);
+    // The last may have been a FLUSHALL.
+    for (let database = 0; database < 4; database++) {
+      const bits = Array.from({ length: 40 }, (_, i) => ["SETBIT", `k${i + 1}`, String(random.int(0, 1000)), "1"]);
+      await master.pipeline([["SELECT", String(database)], ...bits]);
+    }
     // What has expired is deleted when it is asked for, or soon.
     await sleep(300);
     for (let database = 0; database < 4; database++) await askAll(master, [`SELECT ${database}`, "SCAN 0 COUNT 10000"]);
@@ -61,8 +72,7 @@ describe.skipIf(redisMissing !== undefined)("the master's commands", () => {
     const server = await startReplica(redis.port);
     const replica = await connectTo(server.port);
     await inStep(master, replica);
-    const [dumped] = await master.pipeline([["DUMP", "list"]]);
-    const payload = (dumped as string).slice((dumped as string).indexOf("\n") + 1, -2);
+    const payload = await dumpOf(master, "list");
     const overwriting: string[][] = [
       ["RENAME", "list", "s"],
       ["COPY", "list", "s", "REPLACE"],
@@ -86,6 +96,11 @@ describe.skipIf(redisMissing !== undefined)("the master's commands", () => {
       await inStep(master, replica);
       expect([request, await ask(replica, "EXISTS", "s")]).toEqual([request, 0]);
     }
+    // A string that comes so is one.
+    await askAll(master, [["DEL", "s"], "SET s string"]);
+    const string = await dumpOf(master, "s");
+    await ask(master, "RESTORE", "restored", "0", string);
+    await ask(master, "RESTORE", "restored", "100000", string, "REPLACE");
     // In another database.
     await askAll(master, ["SELECT 1", "SET other string", "SELECT 0", "COPY list other DB 1 REPLACE"]);
     // Of these the string stays, and what becomes of it comes.
