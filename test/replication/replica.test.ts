@@ -1,10 +1,11 @@
 /** What clients of a replica may do and see, as Redis' own replica answers them, and how this server becomes a replica and a master again. */
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ask, askAll } from "../support/ask.js";
 import { makeCertificate } from "../support/certificates.js";
+import { buildDisk, DiskFault, diskEnvironment, diskMissing } from "../support/disk.js";
 import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
-import { eventually, freePort, sandbox, sleep } from "../support/server-process.js";
+import { eventually, freePort, ServerProcess, sandbox, sleep } from "../support/server-process.js";
 import { findTool } from "../support/tools.js";
 import { LinkProxy } from "./link-proxy.js";
 import { connectTo, expectSame, infoOf, inStep, LINK_MS, startMaster, startReplica } from "./pair.js";
@@ -260,6 +261,33 @@ describe.skipIf(redisMissing !== undefined)("a replica", () => {
     await inStep(master, replica);
     expect(await ask(replica, "GET", "k")).toBe("v");
     expect(proxy.links).toBeGreaterThan(1);
+  });
+
+  test.skipIf(diskMissing !== undefined)("reads its master no further while the disk fails", async () => {
+    const redis = await startMaster();
+    const master = await connectTo(redis.port);
+    const place = sandbox();
+    const fault = new DiskFault(place.path("fault"));
+    onTestFinished(() => fault.close());
+    const database = place.path("bitmapist.db");
+    const argv = ["--addr", "127.0.0.1:0", "--db", database, "--replicaof", "127.0.0.1", String(redis.port)];
+    const env = diskEnvironment(buildDisk(place.folder), database, { fault: fault.path });
+    const server = new ServerProcess(argv, { cwd: place.folder, env });
+    onTestFinished(() => server.cleanup());
+    await server.answers(0);
+    const replica = await connectTo(server.port);
+    await ask(master, "SET", "a", "1");
+    await inStep(master, replica);
+    fault.set({ write: "ENOSPC" });
+    await ask(master, "SET", "b", "1");
+    await server.logged(/writes are refused until it works again/);
+    await ask(master, "SET", "c", "1");
+    await sleep(500);
+    expect(await ask(replica, "MGET", "a", "b", "c")).toEqual(["1", "1", null]);
+    fault.set({});
+    await inStep(master, replica);
+    expect(await ask(replica, "GET", "c")).toBe("1");
+    expect(await infoOf(master, "stats")).toMatchObject({ sync_full: "1", sync_partial_ok: "0" });
   });
 
   test("stops while it waits for its master", async () => {

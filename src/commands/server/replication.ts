@@ -1,4 +1,4 @@
-/** ROLE, REPLICAOF, SLAVEOF: this server as a master without replicas, or as a replica. Who follows a master is migrate's business. */
+/** ROLE, REPLICAOF, SLAVEOF: this server as a master without replicas, or as a replica. Who follows the master is migrate's business. */
 import { CommandError } from "../../errors.js";
 import type { Argv } from "../../resp/argv.js";
 import type { Reply } from "../../resp/reply.js";
@@ -50,7 +50,7 @@ const REPLICAOF = {
   syntax: "args:(host-port:<host port:integer> | no-one:<NO ONE>)",
   group: "server",
   complexity: "O(1)",
-  differs: "of the master's keys only strings come here; see docs/migration.md",
+  differs: "of the master's keys only strings come here; see docs/replication.md",
   handler: replicaof,
 } as const;
 
