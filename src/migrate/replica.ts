@@ -34,6 +34,9 @@ const PROGRESS_INTERVAL_MS = 10_000;
 /** A disk that can't be written is looked at again after so long, in milliseconds. */
 const DISK_LOOK_MS = 100;
 
+/** What the reader calls a string, also one that is too long: then it says that behind. */
+const STRING = "a string";
+
 /** Bytes of the mark behind an RDB whose length nobody knew before (diskless). */
 const MARK_BYTES = 40;
 
@@ -330,6 +333,9 @@ export class Replica implements Peer {
         rdb.feed(await reader.chunk());
         this.#heard();
       } else if (found.value === undefined) {
+        // Commands would make another string of it.
+        if (found.type.startsWith(STRING))
+          throw new MigrateError(`the master has ${found.type}, which can't be kept here`);
         replication.skippedKeys++;
       } else {
         const { database, key, value: bitmap, deadline } = found;
