@@ -27,6 +27,7 @@ import { Keyspace } from "./keyspace/keyspace.js";
 import { Saver } from "./keyspace/saver.js";
 import type { Log } from "./log.js";
 import { Replica } from "./migrate/replica.js";
+import { type SlurpFrom, Slurps } from "./migrate/slurp.js";
 import { Listener } from "./net/listener.js";
 import { type Master, NO_PORT } from "./options/kinds.js";
 import { ALL_INTERFACES, type ServerOptions } from "./options/table.js";
@@ -85,6 +86,7 @@ export class Server implements ServerContext {
 
   readonly #listener: Listener;
   readonly #replica: Replica;
+  readonly #slurps: Slurps;
   #resolveStopped: (exitCode: number) => void = () => {};
   #cron: NodeJS.Timeout | undefined;
   #cronFailure = "";
@@ -156,6 +158,7 @@ export class Server implements ServerContext {
     this.replication = new Replication(this.settings);
     this.#replica = new Replica(this);
     this.#listener = new Listener(this);
+    this.#slurps = new Slurps(this);
   }
 
   /** A file of users has the last word on `default` too: as in Redis, `requirepass` counts for nothing beside it. */
@@ -186,11 +189,16 @@ export class Server implements ServerContext {
   }
 
   replicaOf(master: Master | undefined): void {
+    if (master !== undefined) this.#slurps.stop();
     this.#replica.follow(master);
   }
 
   renewTls(): void {
     this.#listener.renewTls();
+  }
+
+  slurp(from: SlurpFrom): Promise<void> {
+    return this.#slurps.run(from);
   }
 
   /** Copies everything acknowledged so far to the file of `--bak`. Rejects with the reason when it can't be. */
@@ -217,6 +225,7 @@ export class Server implements ServerContext {
     // The first save may fail, and then nothing has been closed yet; the second has only the last moment's writes to do.
     if (save) await this.saver.save();
     await this.#replica.stop();
+    this.#slurps.stop();
     await this.#listener.stop();
     await this.#listener.closeAll(CLOSE_GRACE_MS);
     clearInterval(this.#cron);
@@ -283,6 +292,7 @@ export class Server implements ServerContext {
     clearInterval(this.#cron);
     this.saver.stop();
     void this.#replica.stop();
+    this.#slurps.stop();
     void this.#listener.stop();
     void this.#listener.closeAll(0);
     this.#resolveStopped(1);

@@ -12,7 +12,7 @@ export function bytes(number: number): string {
   let unit = 0;
   let amount = number;
   for (; amount >= 1024 && unit < BYTE_UNITS.length - 1; unit++) amount /= 1024;
-  return `${unit === 0 ? amount : amount.toFixed(1)} ${BYTE_UNITS[unit]}`;
+  return `${amount.toFixed(unit === 0 ? 0 : 1)} ${BYTE_UNITS[unit]}`;
 }
 
 /** Seconds as "42 s", "3:07" or "1:02:33". */
@@ -24,7 +24,7 @@ export function duration(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-/** How many times smaller; where there is nothing, nothing is saved. */
+/** How many times smaller the second is: "12". Where there is nothing, nothing is saved. */
 export function factor(stringBytes: number, bitmapBytes: number): string {
   const times = bitmapBytes === 0 ? 1 : stringBytes / bitmapBytes;
   return times < 10 ? times.toFixed(1) : count(times);

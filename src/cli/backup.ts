@@ -87,7 +87,7 @@ async function copy(source: string, target: string): Promise<void> {
 }
 
 /** Under whatever names. */
-function isSameFile(one: string, other: string): boolean {
+export function isSameFile(one: string, other: string): boolean {
   const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
   return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }

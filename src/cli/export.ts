@@ -2,7 +2,8 @@
 import { type Command, Option } from "commander";
 import type { Target } from "../migrate/item.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
-import { move, openRedisSource, openRedisTarget, openStoreSource } from "./moving.js";
+import { isSameFile } from "./backup.js";
+import { move, openRdbTarget, openRedisSource, openRedisTarget, openStoreSource } from "./moving.js";
 import { addRedisFlags, isRedisUrl, type RedisFlags, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
 
 const EXPLANATION = `
@@ -18,6 +19,7 @@ export interface ExportFlags extends RedisFlags {
   dryRun?: true;
   verify: boolean;
   resume?: true;
+  rdb?: string;
 }
 
 /** Where the keys go. */
@@ -30,6 +32,14 @@ interface Way {
 
 /** The way that the arguments name; a mistake ends the process with one line. */
 function wayOf(target: string | undefined, flags: ExportFlags, command: Command): Way {
+  const { rdb } = flags;
+  if (rdb !== undefined) {
+    if (target !== undefined) command.error("error: option '--rdb <file>' cannot be used with argument 'target'");
+    if (flags.from === undefined && isSameFile(flags.db, rdb)) {
+      command.error("error: option '--rdb <file>' names the database itself");
+    }
+    return { name: rdb, open: () => openRdbTarget(rdb, flags) };
+  }
   if (target === undefined) return command.error("error: missing required argument 'target'");
   if (isRedisUrl(target)) return { name: shownUrl(target), open: () => openRedisTarget(target, flags) };
   return command.error(`error: argument 'target' is '${target}', which is no URL of a Redis`);
@@ -43,11 +53,12 @@ export function addExportCommand(program: Command): void {
     .argument("[target]", "redis://host:port/db")
     .option("--db <file>", "the database file", DEFAULT_OPTIONS.db)
     .addOption(new Option("--from <url>", "the running server that has the keys").conflicts("db"))
+    .option("--rdb <file>", "write an RDB file, which every Redis from 3.2 on loads; one that is there is replaced")
     .option("--match <pattern>", "only keys that match, as in SCAN")
     .option("--dry-run", "only read, and say what would be written")
     .option("--no-verify", "do not compare each exported key with the source");
   addRedisFlags(command)
-    .configureHelp({ commandUsage: () => "bitmapist-server export TARGET [--db FILE | --from URL]" })
+    .configureHelp({ commandUsage: () => "bitmapist-server export TARGET | --rdb FILE [--db FILE | --from URL]" })
     .helpOption("-h, --help", "print this help")
     .addHelpText("after", EXPLANATION)
     .action(async (target: string | undefined, flags: ExportFlags, command: Command) => {
@@ -57,8 +68,8 @@ export function addExportCommand(program: Command): void {
         from: shownUrl(from ?? db),
         to: way.name,
         openTarget: () => way.open(),
-        openSource: async (target) =>
-          from === undefined ? openStoreSource(db, flags) : openRedisSource(from, flags, target),
+        openSource: async (there) =>
+          from === undefined ? openStoreSource(db, flags) : openRedisSource(from, flags, there),
         verify,
         dryRun: dryRun === true,
         howToGoOn: "",

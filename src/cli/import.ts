@@ -9,14 +9,13 @@ import { reasonOf, StartError } from "../errors.js";
 import type { Source } from "../migrate/item.js";
 import { toBytes } from "../options/kinds.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
-import { move, openRedisSource, openRedisTarget, openStoreTarget } from "./moving.js";
+import { move, openRdbSource, openRedisSource, openRedisTarget, openStoreTarget } from "./moving.js";
 import { addRedisFlags, isRedisUrl, type RedisFlags, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
 
 const EXPLANATION = `
 SOURCE is a URL of a running Redis, or a file whose kind is seen by its first bytes.
 ${URL_EXPLANATION.trim()}
-Without /db all databases are imported, each into that of the same number. A key that is there already is replaced. --db is for a file
-that no server has open: give keys to a running server by --to.
+A key that is there already is replaced. --db is for a file that no server has open: give keys to a running server by --to.
 --resume goes on after a break: keys that are there already with the same length, number of bits and deadline are not read again.
 Exit codes: 0 everything was imported and verified, 1 it was not: stderr says why.`;
 
@@ -42,7 +41,9 @@ interface FileKind {
 const HEAD_BYTES = 4096;
 
 /** The first that fits counts. */
-const FILE_KINDS: readonly FileKind[] = [];
+const FILE_KINDS: readonly FileKind[] = [
+  { name: "an RDB file", fits: (head) => head.toString("latin1", 0, 5) === "REDIS", open: openRdbSource },
+];
 
 /** Adds the subcommand to `program`. */
 export function addImportCommand(program: Command): void {
@@ -69,8 +70,8 @@ export function addImportCommand(program: Command): void {
         from: shownUrl(source),
         to: shownUrl(to ?? db),
         openTarget: async () => (to === undefined ? openStoreTarget(db) : openRedisTarget(to, flags)),
-        openSource: async (target) =>
-          isRedisUrl(source) ? openRedisSource(source, flags, target) : openFile(source, flags),
+        openSource: async (there) =>
+          isRedisUrl(source) ? openRedisSource(source, flags, there) : openFile(source, flags),
         verify,
         dryRun: dryRun === true,
         howToGoOn: isRedisUrl(source) ? "the same command with --resume goes on where it was" : "",

@@ -56,8 +56,11 @@ function verification(report: MoveReport, verify: boolean): string[] {
 }
 
 function sizes({ stringBytes, bitmapBytes }: Pick<Totals, "stringBytes" | "bitmapBytes">): string {
-  const times = factor(stringBytes, bitmapBytes);
-  return `${bytes(stringBytes)} as strings, ${bytes(bitmapBytes)} as bitmaps: ${times} times smaller`;
+  const change =
+    bitmapBytes > stringBytes
+      ? `${factor(bitmapBytes, stringBytes)} times larger`
+      : `${factor(stringBytes, bitmapBytes)} times smaller`;
+  return `${bytes(stringBytes)} as strings, ${bytes(bitmapBytes)} as bitmaps: ${change}`;
 }
 
 /** A key as people can read it, whatever bytes it has. */

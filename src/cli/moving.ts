@@ -2,9 +2,11 @@
 import { statSync } from "node:fs";
 import { MEMORY_DB } from "../config.js";
 import { StartError } from "../errors.js";
-import { MigrateError, type Source, type Target } from "../migrate/item.js";
+import { MigrateError, type Source, type Target, type There } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
+import { limitYoungSpace } from "../young-space.js";
+import { madeFile } from "./made-file.js";
 import { summaryLines } from "./move-summary.js";
 import { ProgressDisplay } from "./progress-display.js";
 import { linkOptions, type RedisFlags } from "./redis-flags.js";
@@ -13,9 +15,9 @@ export interface Move {
   /** The ends, as they are shown: without passwords. */
   from: string;
   to: string;
+  /** Opens the source. `there` can be asked while it is read; undefined where the keys go nowhere. */
+  openSource(there: There | undefined): Promise<Source>;
   openTarget(): Promise<Target>;
-  /** `target` is where the keys go; undefined where they go nowhere. */
-  openSource(target: Target | undefined): Promise<Source>;
   verify: boolean;
   /** Only reads. */
   dryRun: boolean;
@@ -39,10 +41,14 @@ export async function move(plan: Move): Promise<number> {
   let report: MoveReport | undefined;
   const out = plan.isOnStdout === true ? process.stderr : process.stdout;
   try {
+    const facts = async (database: number, key: string) => await target?.facts(database, key);
+    source = await plan.openSource(plan.dryRun ? undefined : { facts });
+    // Only now: where the source is nowhere, no file is made.
     target = plan.dryRun ? undefined : await plan.openTarget();
-    source = await plan.openSource(target);
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });
     report = mover.report;
+    // The store's thread has started by now.
+    limitYoungSpace();
     const display = new ProgressDisplay(report, source);
     try {
       await mover.run();
@@ -95,21 +101,34 @@ async function openStore(db: string) {
 
 export async function openRedisTarget(url: string, flags: RedisFlags): Promise<Target> {
   const { RedisTarget } = await import("../migrate/redis-target.js");
-  return await RedisTarget.open(linkOptions(url, flags).link, tell);
+  const { link, database } = linkOptions(url, flags);
+  return await RedisTarget.open({ link, into: database, onTrouble: tell });
 }
 
-/** The keys of a running server. What `target` has already is left out where the flags say so. */
-export async function openRedisSource(url: string, flags: SourceFlags, target: Target | undefined): Promise<Source> {
+/** The keys of a running server. What is there already is left out where the flags say so. */
+export async function openRedisSource(url: string, flags: SourceFlags, there: There | undefined): Promise<Source> {
   const { RedisSource } = await import("../migrate/redis-source.js");
   const { link, database } = linkOptions(url, flags);
   return await RedisSource.open({
     link,
     database,
     pattern: toBytes(flags.match ?? "*"),
-    target,
+    target: there,
     resume: flags.resume === true,
     onTrouble: tell,
   });
+}
+
+/** An RDB file. */
+export async function openRdbSource(path: string): Promise<Source> {
+  const { RdbSource } = await import("../migrate/rdb-source.js");
+  return await RdbSource.open(path, tell);
+}
+
+/** The RDB file that is made in the place of `path`. */
+export async function openRdbTarget(path: string, { verify }: { verify: boolean }): Promise<Target> {
+  const { RdbTarget } = await import("../migrate/rdb-target.js");
+  return await RdbTarget.open(await madeFile(path), { verify });
 }
 
 function tell(message: string): void {

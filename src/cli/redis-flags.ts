@@ -16,7 +16,7 @@ export interface RedisFlags {
 /** How the URLs are written, for the help. */
 export const URL_EXPLANATION = `
 A URL is redis://[[user:]password@]host[:port][/db], or rediss:// for TLS. Where it has no password, that in the environment as
-REDISCLI_AUTH is taken.`;
+REDISCLI_AUTH is taken. Without /db all databases are meant, each with its number; a target's /db takes the keys of one database.`;
 
 export function addRedisFlags(command: Command): Command {
   return command

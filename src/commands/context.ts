@@ -69,6 +69,8 @@ export interface ServerContext {
   replicaOf(master: Master | undefined): void;
   /** Reads the certificates anew, for connections to come. Throws the reason when they are not good, and the old ones stay. */
   renewTls(): void;
+  /** Brings the keys of a database of a running Redis into one of ours. Rejects with the reason where not all of them came. */
+  slurp(from: { host: string; port: number; database: number; into: number }): Promise<void>;
   /** Ends the server; `save` commits what has changed first. Rejects when that fails, and then the server goes on. */
   shutdown(options: { save: boolean }): Promise<void>;
   /** Gives a client its number. */

@@ -30,6 +30,7 @@ import { DEBUG_COMMANDS } from "./server/debug.js";
 import { MODULE_COMMANDS } from "./server/module-commands.js";
 import { REPLICATION_COMMANDS } from "./server/replication.js";
 import { SERVER_COMMANDS } from "./server/server-commands.js";
+import { SLURP_COMMANDS } from "./server/slurp.js";
 import { WAIT_COMMANDS } from "./server/wait.js";
 import { COUNTER_COMMANDS } from "./strings/counter.js";
 import { STRING_COMMANDS } from "./strings/string.js";
@@ -64,6 +65,7 @@ export const COMMAND_TABLE = new CommandTable(
     ...ROARING_MODULE_COMMANDS,
     ...SERVER_COMMANDS,
     ...SLOWLOG_COMMANDS,
+    ...SLURP_COMMANDS,
     ...STRING_COMMANDS,
     ...SUBSTRING_COMMANDS,
     ...TRANSACTION_COMMANDS,

@@ -5,8 +5,10 @@ import { Bitmap } from "./bitmap.js";
 const { RoaringBitmap32 } = roaring;
 
 export class BitmapBuilder {
-  #set: InstanceType<typeof RoaringBitmap32> | undefined = new RoaringBitmap32();
+  /** Made with the first piece, which most values have no more than. */
+  #set: InstanceType<typeof RoaringBitmap32> | undefined;
   #byteLength = 0;
+  #isFinished = false;
 
   /** Bytes of the string so far. */
   get byteLength(): number {
@@ -15,14 +17,21 @@ export class BitmapBuilder {
 
   /** The string goes on with `bytes`, which are not kept. */
   append(bytes: Uint8Array): void {
+    if (this.#isFinished) throw new Error("the builder has given its value away");
     const piece = Bitmap.fromBytes(bytes);
+    if (this.#byteLength === 0 && this.#set === undefined) this.#set = piece.set;
+    else this.#add(piece);
+    this.#byteLength += bytes.length;
+  }
+
+  #add(piece: Bitmap): void {
     if (piece.cardinality > 0) {
       const moved = RoaringBitmap32.addOffset(piece.set, this.#byteLength * 8);
-      this.#own.orInPlace(moved);
+      this.#set ??= new RoaringBitmap32();
+      this.#set.orInPlace(moved);
       moved.dispose();
     }
     piece.dispose();
-    this.#byteLength += bytes.length;
   }
 
   /** The string goes on with so many bytes of 0. */
@@ -32,8 +41,9 @@ export class BitmapBuilder {
 
   /** The value, which is the caller's. The builder must not be used again. */
   finish(): Bitmap {
-    const bitmap = new Bitmap(this.#own, this.#byteLength);
+    const bitmap = new Bitmap(this.#set ?? new RoaringBitmap32(), this.#byteLength);
     this.#set = undefined;
+    this.#isFinished = true;
     bitmap.optimize();
     return bitmap;
   }
@@ -42,10 +52,6 @@ export class BitmapBuilder {
   dispose(): void {
     this.#set?.dispose();
     this.#set = undefined;
-  }
-
-  get #own(): InstanceType<typeof RoaringBitmap32> {
-    if (this.#set === undefined) throw new Error("the builder has given its value away");
-    return this.#set;
+    this.#isFinished = true;
   }
 }

@@ -51,8 +51,13 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** What a source may ask of where its items go. */
+export type There = Pick<Target, "facts">;
+
 /** Where items go. A key that is there already is replaced, its deadline too. */
 export interface Target {
+  /** Whether a key can be put only once: so it is in a file that is written from front to back. */
+  readonly isFinal?: boolean;
   /** Takes an item, which is the target's from now on, and resolves when it may be given the next. Several may be under way. */
   put(item: Item): Promise<void>;
   /** What is there under a key, read back from where it was put; undefined where nothing is. */

@@ -15,17 +15,28 @@ export class LastingLink {
   readonly name: string;
   readonly #options: LinkOptions;
   readonly #onTrouble: (message: string) => void;
+  readonly #pausesMs: readonly number[];
   #link: Promise<RedisLink>;
   /** How many connections were made. */
   connections = 1;
   readonly #closing = new AbortController();
 
   /** Rejects with LinkClosed or LinkError when the first attempt fails: what never was is not waited for. */
-  static async open(options: LinkOptions, onTrouble: (message: string) => void): Promise<LastingLink> {
-    return new LastingLink(options, onTrouble, await RedisLink.connect(options));
+  static async open(
+    options: LinkOptions,
+    onTrouble: (message: string) => void,
+    pausesMs: readonly number[] = PAUSES_MS,
+  ): Promise<LastingLink> {
+    return new LastingLink(options, onTrouble, pausesMs, await RedisLink.connect(options));
   }
 
-  private constructor(options: LinkOptions, onTrouble: (message: string) => void, link: RedisLink) {
+  private constructor(
+    options: LinkOptions,
+    onTrouble: (message: string) => void,
+    pausesMs: readonly number[],
+    link: RedisLink,
+  ) {
+    this.#pausesMs = pausesMs;
     this.name = nameOf(options);
     this.#options = options;
     this.#onTrouble = onTrouble;
@@ -52,7 +63,7 @@ export class LastingLink {
   async #connectAgain(cause: LinkClosed): Promise<RedisLink> {
     this.#onTrouble(`${cause.message}; connecting again`);
     let reason: Error = cause;
-    for (const pauseMs of PAUSES_MS) {
+    for (const pauseMs of this.#pausesMs) {
       try {
         await sleep(pauseMs, undefined, this.#closing);
         const link = await RedisLink.connect(this.#options);

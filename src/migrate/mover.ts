@@ -121,7 +121,7 @@ export class Mover {
     const { database, key } = expected;
     const found = await this.#target.facts(database, key);
     if (this.#isSame(expected, found)) return;
-    const item = await this.#source.again?.(database, key);
+    const item = this.#target.isFinal === true ? undefined : await this.#source.again?.(database, key);
     if (item === undefined) return this.#differs(expected, found);
     const { cardinality, byteLength } = item.facts ?? item.bitmap;
     const anew = { database, key, cardinality, byteLength, deadline: item.deadline };

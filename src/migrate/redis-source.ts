@@ -11,7 +11,7 @@ import { BitmapBuilder } from "../keyspace/bitmap-builder.js";
 import { compileGlob } from "../keyspace/glob.js";
 import { NO_DEADLINE } from "../keyspace/storage.js";
 import { differenceOf } from "./difference.js";
-import { GONE, type Item, MigrateError, type Skipped, type Source, type Target, THERE_ALREADY } from "./item.js";
+import { GONE, type Item, MigrateError, type Skipped, type Source, THERE_ALREADY, type There } from "./item.js";
 import { LastingLink } from "./lasting-link.js";
 import { readAhead } from "./read-ahead.js";
 import { askDialect, type RedisDialect } from "./redis-dialect.js";
@@ -27,8 +27,9 @@ import { SeenKeys } from "./seen-keys.js";
 
 /** SCAN's COUNT, where a page is also what is asked in one pipeline. */
 const PAGE_KEYS = 1000;
-/** Values up to this length are read whole, and so many bytes of them at a time. */
+/** Values up to this length are read whole. */
 const SMALL_BYTES_MAX = 64 * KIB;
+/** Bytes of strings that are read at a time, but for one value that is longer. */
 const BATCH_BYTES = 2 * MIB;
 /** Batches, and pages, that are asked for before they are needed. */
 const READ_AHEAD = 2;
@@ -56,7 +57,7 @@ export interface RedisSourceOptions {
   /** Which keys, as SCAN's MATCH. */
   pattern: string;
   /** Where the keys go, to be asked what is there already; undefined where they go nowhere. */
-  target: Target | undefined;
+  target: There | undefined;
   /** Leave out what the target has with the same length, number of bits and deadline. */
   resume: boolean;
   /** Is told of broken links, and of what could not be looked at. */
@@ -72,6 +73,12 @@ interface KeyFacts {
 
 /** What came of reading a key. */
 type Read = Item | "gone" | "large" | "other type";
+
+/** Items that were read together, of so many keys. */
+interface Batch {
+  keys: number;
+  items: Item[];
+}
 
 /** The replies to what is asked of a small key, or of a whole one. */
 interface ItemReplies {
@@ -107,7 +114,7 @@ export class RedisSource implements Source {
   /** The databases to read, with their keys where that is known. */
   readonly #databases: Map<number, number>;
   readonly #keys: number;
-  #keysSeen = 0;
+  #keysPassed = 0;
 
   /** Rejects with LinkClosed, LinkError or MigrateError when the server can't be reached or does not let us read. */
   static async open(options: RedisSourceOptions): Promise<RedisSource> {
@@ -135,7 +142,7 @@ export class RedisSource implements Source {
   get share(): number | undefined {
     // SCAN does not tell how many keys it has passed that do not match.
     if (this.#options.pattern !== "*" || !(this.#keys > 0)) return undefined;
-    return Math.min(this.#keysSeen / this.#keys, 1);
+    return Math.min(this.#keysPassed / this.#keys, 1);
   }
 
   async *items(skip: (skipped: Skipped) => void): AsyncGenerator<Item, void> {
@@ -153,8 +160,11 @@ export class RedisSource implements Source {
   }
 
   async *#itemsOf(reading: Reading): AsyncGenerator<Item, void> {
-    for await (const items of readAhead(this.#batches(reading), READ_AHEAD, disposeAll)) {
+    for await (const { keys, items } of readAhead(this.#batches(reading), READ_AHEAD, ({ items }) =>
+      disposeAll(items),
+    )) {
       yield* given(items);
+      this.#keysPassed += keys;
       if (reading.doubtful.length >= DOUBTFUL_MAX) yield* this.#doubtful(reading);
     }
     yield* this.#doubtful(reading);
@@ -163,19 +173,20 @@ export class RedisSource implements Source {
   /** Items that were perhaps given before: by SCAN, which may do so, or before the server was started anew. */
   async *#doubtful(reading: Reading): AsyncGenerator<Item, void> {
     const keys = reading.doubtful.splice(0);
+    // Those that do not move have been told of, unless they are one in 10,000 that was not seen before.
+    const again = new Reading(reading.database, () => {});
     for (let at = 0; at < keys.length; at += PAGE_KEYS) {
       const page = [...new Set(keys.slice(at, at + PAGE_KEYS))];
       const { target } = this.#options;
       if (target === undefined) continue;
-      const { absent } = await this.#compare(reading, page, target);
-      yield* given(await this.#read(reading, absent));
+      const { absent } = await this.#compare(again, page, target);
+      yield* given(await this.#read(again, absent));
     }
   }
 
   /** Batches of items, a page of SCAN or less each. */
-  async *#batches(reading: Reading): AsyncGenerator<Item[], void> {
+  async *#batches(reading: Reading): AsyncGenerator<Batch, void> {
     for await (const keys of readAhead(this.#pages(reading), READ_AHEAD)) {
-      this.#keysSeen += keys.length;
       let left = keys;
       const { target, resume } = this.#options;
       if (resume && target !== undefined && this.#dialect.hasSlices) {
@@ -188,13 +199,14 @@ export class RedisSource implements Source {
       let bytes = 0;
       for (const [i, key] of left.entries()) {
         batch.push(key);
-        bytes += Math.min(lengths[i] as number, SMALL_BYTES_MAX);
+        bytes += lengths[i] as number;
         if (bytes < BATCH_BYTES) continue;
-        yield await this.#read(reading, batch);
+        yield { keys: batch.length, items: await this.#read(reading, batch) };
         batch = [];
         bytes = 0;
       }
-      yield await this.#read(reading, batch);
+      const keysThere = keys.length - left.length;
+      yield { keys: batch.length + keysThere, items: await this.#read(reading, batch) };
     }
   }
 
@@ -251,7 +263,7 @@ export class RedisSource implements Source {
   }
 
   /** Which of the keys the target has with the same facts, and which it has not. */
-  async #compare(reading: Reading, keys: string[], target: Target): Promise<{ same: string[]; absent: string[] }> {
+  async #compare(reading: Reading, keys: string[], target: There): Promise<{ same: string[]; absent: string[] }> {
     const { into = reading.database } = this.#options;
     const facts = await this.#facts(reading, keys);
     const found = await Promise.all(keys.map((key) => target.facts(into, key)));

@@ -8,6 +8,7 @@ import type { Bitmap } from "../keyspace/bitmap.js";
 import { NO_DEADLINE } from "../keyspace/storage.js";
 import { type Item, MigrateError, type Target, type TargetFacts } from "./item.js";
 import { LastingLink } from "./lasting-link.js";
+import { askDialect, type RedisDialect } from "./redis-dialect.js";
 import {
   type Argument,
   keyArgument,
@@ -25,23 +26,40 @@ const PIECES_AT_ONCE = 32;
 /** A value that was being written when the move broke off goes after so long, in milliseconds. */
 const UNFINISHED_MS = 3_600_000;
 
+export interface RedisTargetOptions {
+  link: LinkOptions;
+  /** The database that all keys go to, which must then be of one; undefined where each goes to that of the same number. */
+  into: number | undefined;
+  /** Is told of broken links. */
+  onTrouble(message: string): void;
+}
+
 export class RedisTarget implements Target {
-  readonly #options: LinkOptions;
-  readonly #onTrouble: (message: string) => void;
+  readonly #options: RedisTargetOptions;
+  readonly #dialect: RedisDialect;
   readonly #links = new Map<number, Promise<LastingLink>>();
   readonly #unfinishedName = `bitmapist-server:unfinished:${randomBytes(8).toString("hex")}`;
   #unfinished = 0;
+  /** The first database that keys came from. */
+  #from: number | undefined;
 
   /** Rejects with LinkClosed or LinkError when nobody answers there or lets us in. */
-  static async open(options: LinkOptions, onTrouble: (message: string) => void): Promise<RedisTarget> {
-    const target = new RedisTarget(options, onTrouble);
-    await target.#link(0);
-    return target;
+  static async open(options: RedisTargetOptions): Promise<RedisTarget> {
+    const database = options.into ?? 0;
+    const link = await LastingLink.open({ ...options.link, database }, options.onTrouble);
+    try {
+      const target = new RedisTarget(options, await link.run(askDialect));
+      target.#links.set(database, Promise.resolve(link));
+      return target;
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
   }
 
-  private constructor(options: LinkOptions, onTrouble: (message: string) => void) {
+  private constructor(options: RedisTargetOptions, dialect: RedisDialect) {
     this.#options = options;
-    this.#onTrouble = onTrouble;
+    this.#dialect = dialect;
   }
 
   async put({ database, key, bitmap, deadline }: Item): Promise<void> {
@@ -63,20 +81,18 @@ export class RedisTarget implements Target {
   async facts(database: number, key: string): Promise<TargetFacts | undefined> {
     const link = await this.#link(database);
     const name = keyArgument(key);
-    const [length, count, ttl] = await link.run((link) =>
-      askAll(link, [
-        ["STRLEN", name],
-        ["BITCOUNT", name],
-        ["PTTL", name],
-      ]),
+    const { expiry } = this.#dialect;
+    const [length, count, ttl, time] = await link.run((link) =>
+      askAll(link, [["STRLEN", name], ["BITCOUNT", name], [expiry, name], ["TIME"]]),
     );
     if (typeof length !== "number" || typeof count !== "number" || typeof ttl !== "number") {
-      throw new MigrateError(
-        `the target does not tell of its keys: ${String(length)}, ${String(count)}, ${String(ttl)}`,
-      );
+      throw new MigrateError(`${link.name} does not tell of its keys: it answers ${[length, count, ttl].join(", ")}`);
     }
     if (ttl === -2) return undefined;
-    return { byteLength: length, cardinality: count, deadline: ttl === -1 ? NO_DEADLINE : Date.now() + ttl };
+    const facts = { byteLength: length, cardinality: count };
+    if (ttl === -1) return { ...facts, deadline: NO_DEADLINE };
+    // Its own clock, which counts for its deadlines.
+    return { ...facts, deadline: expiry === "PEXPIRETIME" ? ttl : ttl + msOf(time) };
   }
 
   /** Waits for the disk where the server can be asked to: this one, and Redis from 7.2 on with an append-only file. */
@@ -89,8 +105,16 @@ export class RedisTarget implements Target {
     for (const link of this.#links.values()) await (await link.catch(() => undefined))?.close();
   }
 
-  #link(database: number): Promise<LastingLink> {
-    const known = this.#links.get(database) ?? LastingLink.open({ ...this.#options, database }, this.#onTrouble);
+  #link(from: number): Promise<LastingLink> {
+    const { link, into, onTrouble } = this.#options;
+    this.#from ??= from;
+    if (into !== undefined && from !== this.#from) {
+      throw new MigrateError(
+        `keys of databases ${this.#from} and ${from} would be mixed in database ${into}: name one of them`,
+      );
+    }
+    const database = into ?? from;
+    const known = this.#links.get(database) ?? LastingLink.open({ ...link, database }, onTrouble);
     this.#links.set(database, known);
     return known;
   }
@@ -127,6 +151,12 @@ async function putPieces(
   }
   const expire = deadline === NO_DEADLINE ? ["PERSIST", name] : ["PEXPIREAT", name, deadline];
   await askAll(link, [...pieces, ["MULTI"], expire, ["RENAME", name, key], ["EXEC"]]);
+}
+
+/** TIME's reply in milliseconds. */
+function msOf(time: LinkReply | undefined): number {
+  const [seconds, microseconds] = Array.isArray(time) ? time : [];
+  return Number(String(seconds)) * 1000 + Number(String(microseconds)) / 1000;
 }
 
 /** Sends requests together. Rejects with the first error among the replies. */

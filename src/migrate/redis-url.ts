@@ -22,8 +22,8 @@ const HOW = "write redis://[[user:]password@]host[:port][/db]";
 export function parseRedisUrl(text: string): RedisUrl {
   const scheme = /^rediss?(?=:\/\/)/i.exec(text)?.[0].toLowerCase();
   if (scheme === undefined) throw new MigrateError(`a Redis is named by a URL: ${HOW}`);
-  const url = URL.parse(text);
-  if (url === null || url.hostname === "") throw new MigrateError(`the URL of the Redis can't be read: ${HOW}`);
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || url.hostname === "") throw new MigrateError(`the URL of the Redis can't be read: ${HOW}`);
   if (url.search !== "" || url.hash !== "")
     throw new MigrateError(`the URL of the Redis ends with its database: ${HOW}`);
   const { user, password } = credentials(url);

@@ -9,7 +9,7 @@ const BITS = 2 ** 28;
 /** Bits a key. */
 const PROBES = 5;
 const LOW = 2 ** 32;
-/** Spreads the 20 upper bits of a hash over 32. */
+/** Spreads the 20 upper bits of a hash over all. */
 const SPREAD = 0x9e3779b1;
 
 export class SeenKeys {
@@ -20,7 +20,7 @@ export class SeenKeys {
     const hash = keyHash(key);
     let at = hash % BITS;
     // Odd, so that all probes are different bits.
-    const step = (Math.imul(hash / LOW, SPREAD) >>> 0) | 1;
+    const step = (Math.imul(hash / LOW, SPREAD) >>> 1) | 1;
     let seen = true;
     for (let probe = 0; probe < PROBES; probe++) {
       at = (at + step) % BITS;

@@ -6,14 +6,13 @@ import { REPLY_SLICE_BYTES } from "../config.js";
 import { COPY_BYTES_MAX, DISTANCE_MAX, LENGTH_SHIFT, LITERAL_BYTES_MAX, LONG_COPY, LOW_MASK } from "./lzf.js";
 import { RdbError } from "./string.js";
 
-/** The window, the piece, and as much as one step may write beyond it. */
-const BUFFER_BYTES = DISTANCE_MAX + REPLY_SLICE_BYTES + COPY_BYTES_MAX;
 const PIECE_END = DISTANCE_MAX + REPLY_SLICE_BYTES;
 /** From this length on one call to fill or copy memory is quicker than a loop. */
 const CALL_BYTES_MIN = 32;
 
 export class LzfDecoder {
-  readonly #out = new Uint8Array(BUFFER_BYTES);
+  /** The window, the piece, and as much as one step may write beyond it. */
+  #out = new Uint8Array();
   #size = DISTANCE_MAX;
   /** Bytes that the string still has beyond the buffered ones. */
   #left = 0;
@@ -23,6 +22,8 @@ export class LzfDecoder {
 
   /** Begins with a string of so many bytes. `onPiece` is called with each piece in order, which is only there for the call. */
   begin(byteLength: number, onPiece: (piece: Uint8Array) => void): void {
+    const bytes = DISTANCE_MAX + Math.min(byteLength, REPLY_SLICE_BYTES) + COPY_BYTES_MAX;
+    if (this.#out.length < bytes) this.#out = new Uint8Array(bytes);
     this.#size = DISTANCE_MAX;
     this.#floor = DISTANCE_MAX;
     this.#left = byteLength;
@@ -58,6 +59,7 @@ export class LzfDecoder {
         else while (size < end) out[size++] = out[from++] as number;
         size = end;
       }
+      if (size - DISTANCE_MAX > this.#left) throw new RdbError("LZF of more than it says");
       if (size >= PIECE_END) size = this.#emit(size);
     }
     this.#size = size;
@@ -73,7 +75,6 @@ export class LzfDecoder {
 
   #emit(size: number): number {
     this.#left -= REPLY_SLICE_BYTES;
-    if (this.#left < 0) throw new RdbError("LZF of more than it says");
     this.#onPiece(this.#out.subarray(DISTANCE_MAX, PIECE_END));
     this.#out.copyWithin(0, REPLY_SLICE_BYTES, size);
     this.#floor = 0;

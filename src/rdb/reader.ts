@@ -50,7 +50,8 @@ export class RdbReader<T> {
   readonly #input = new RdbInput();
   readonly #makeBuilder: (() => StringBuilder<T>) | undefined;
   readonly #steps: Generator<RdbKey<T> | undefined, undefined>;
-  readonly #lzf = new LzfDecoder();
+  /** Made when it is needed: it has a window. */
+  #lzf: LzfDecoder | undefined;
   readonly #aux = new Map<string, string>();
   /** A slice that comes in several chunks. */
   #slice: Buffer | undefined;
@@ -264,6 +265,7 @@ export class RdbReader<T> {
   }
 
   *#compressed(storedBytes: number, byteLength: number, builder: StringBuilder<unknown>): Steps<void> {
+    this.#lzf ??= new LzfDecoder();
     this.#lzf.begin(byteLength, (piece) => builder.append(piece));
     for (let left = storedBytes; left > 0; ) {
       const bytes = this.#input.rest.subarray(0, left);

@@ -17,9 +17,9 @@ const UNCOMPRESSED_BYTES_MAX = 20;
 const GAIN_BYTES_MIN = 4;
 /** From so many bytes on compressing is given up that does not save an eighth. */
 const TRIAL_BYTES = MIB;
-/** A string with more bytes than this in slices that are not all zeros is not compressed: that takes up to 40 ms a megabyte. */
-const COMPRESSED_BYTES_MAX = 8 * MIB;
 const WORTHWHILE = 7 / 8;
+/** Bytes in slices that are not all zeros whose compressed form is held: to make it takes up to 40 ms a megabyte. */
+const HELD_BYTES_MAX = 8 * MIB;
 
 const ZEROS = Buffer.alloc(REPLY_SLICE_BYTES);
 
@@ -37,21 +37,26 @@ export interface EncodedString {
   slices: Iterator<Buffer>;
 }
 
+/**
+ * What becomes of a string whose compressed form is too large to be held: as it is, which is quick; or compressed once to know the length and
+ * again to write it, which takes seconds for the largest, and the string must not change meanwhile.
+ */
+export type LargeStrings = "raw" | "compressed";
+
 /** Encodes a string, which is read now as far as compressing it needs, and else as it is now. */
-export function encodeString(string: LongString): EncodedString {
+export function encodeString(string: LongString, large: LargeStrings = "raw"): EncodedString {
   const { byteLength } = string;
   if (byteLength <= INTEGER_BYTES_MAX) {
     const integer = encodeInteger(string.bytes(0, byteLength).toString("latin1"));
     if (integer !== undefined) return { head: integer, byteLength: 0, slices: [].values() };
   }
-  const compressed = byteLength > UNCOMPRESSED_BYTES_MAX ? compressSlices(string) : undefined;
+  const compressed = byteLength > UNCOMPRESSED_BYTES_MAX ? compressString(string, large) : undefined;
   if (compressed === undefined) {
     return { head: encodeLength(byteLength), byteLength, slices: string.slices(0, byteLength) };
   }
-  const compressedBytes = compressed.reduce((sum, { length }) => sum + length, 0);
   const encoding = Buffer.of((LENGTH.ENCODED << KIND_SHIFT) | ENCODING.LZF);
-  const head = Buffer.concat([encoding, encodeLength(compressedBytes), encodeLength(byteLength)]);
-  return { head, byteLength: compressedBytes, slices: compressed.values() };
+  const head = Buffer.concat([encoding, encodeLength(compressed.byteLength), encodeLength(byteLength)]);
+  return { head, ...compressed };
 }
 
 /** A canonical decimal integer of 32 bits; undefined for every other text. */
@@ -68,7 +73,8 @@ function encodeInteger(text: string): Buffer | undefined {
   return encoded(ENCODING.INT32, 4);
 }
 
-function encodeLength(length: number): Buffer {
+/** A length of up to 32 bits. */
+export function encodeLength(length: number): Buffer {
   if (length < 1 << 6) return Buffer.of(length);
   if (length < 1 << 14) return Buffer.of((LENGTH.FOURTEEN_BITS << KIND_SHIFT) | (length >>> 8), length & 0xff);
   const out = Buffer.of(LENGTH_32_BITS, 0, 0, 0, 0);
@@ -76,39 +82,55 @@ function encodeLength(length: number): Buffer {
   return out;
 }
 
-/** The string's slices, each compressed for itself; undefined where that saves nothing worth the while. */
-function compressSlices(string: LongString): Buffer[] | undefined {
-  const slices = string.slices(0, string.byteLength);
-  const compressed: Buffer[] = [];
-  let out = Buffer.alloc(0);
-  let bytes = 0;
-  let compressedBytes = 0;
+/** Compresses the string; undefined where that saves nothing worth the while. */
+function compressString(string: LongString, large: LargeStrings): Omit<EncodedString, "head"> | undefined {
+  let held: Buffer[] | undefined = [];
   let workedBytes = 0;
+  let bytes = 0;
+  let byteLength = 0;
+  for (const { piece, sliceBytes, isZeros } of compressedSlices(string)) {
+    bytes += sliceBytes;
+    byteLength += piece.length;
+    if (!isZeros) workedBytes += sliceBytes;
+    if (workedBytes > HELD_BYTES_MAX) {
+      if (large === "raw") return undefined;
+      held = undefined;
+    }
+    held?.push(piece);
+    if (bytes > TRIAL_BYTES && byteLength > bytes * WORTHWHILE) return undefined;
+  }
+  if (byteLength >= bytes - GAIN_BYTES_MIN) return undefined;
+  return { byteLength, slices: held?.values() ?? piecesOf(compressedSlices(string)) };
+}
+
+interface CompressedSlice {
+  piece: Buffer;
+  sliceBytes: number;
+  isZeros: boolean;
+}
+
+/** The string's slices, each compressed for itself. */
+function* compressedSlices(string: LongString): Generator<CompressedSlice, void> {
+  const slices = string.slices(0, string.byteLength);
+  let out = Buffer.alloc(0);
   /** A slice of zeros, compressed: a sparse value is mostly these. */
   let zeros: Buffer | undefined;
-  for (let next = slices.next(); next.done !== true; next = slices.next()) {
-    const slice = next.value;
-    if (out.length === 0) out = Buffer.allocUnsafe(compressedBytesMax(slice.length));
-    const isZeros = slice.length === ZEROS.length && ZEROS.equals(slice);
-    let piece = isZeros ? zeros : undefined;
-    if (piece === undefined) {
-      piece = Buffer.from(out.subarray(0, compress(slice, out)));
-      workedBytes += slice.length;
+  try {
+    for (let next = slices.next(); next.done !== true; next = slices.next()) {
+      const slice = next.value;
+      if (out.length === 0) out = Buffer.allocUnsafe(compressedBytesMax(slice.length));
+      const isZeros = slice.length === ZEROS.length && ZEROS.equals(slice);
+      const piece = (isZeros ? zeros : undefined) ?? Buffer.from(out.subarray(0, compress(slice, out)));
       if (isZeros) zeros = piece;
+      yield { piece, sliceBytes: slice.length, isZeros };
     }
-    compressed.push(piece);
-    bytes += slice.length;
-    compressedBytes += piece.length;
-    if (workedBytes > COMPRESSED_BYTES_MAX) {
-      slices.return?.();
-      return undefined;
-    }
-    if (bytes > TRIAL_BYTES && compressedBytes > bytes * WORTHWHILE) {
-      slices.return?.();
-      return undefined;
-    }
+  } finally {
+    slices.return?.();
   }
-  return compressedBytes < bytes - GAIN_BYTES_MIN ? compressed : undefined;
+}
+
+function* piecesOf(slices: Iterable<CompressedSlice>): Generator<Buffer, void> {
+  for (const { piece } of slices) yield piece;
 }
 
 /**

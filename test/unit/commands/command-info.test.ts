@@ -60,6 +60,7 @@ const DIFFERENCES = {
     "r.rangeintarray": ROARING,
     "r.setbit": ROARING,
     "r.setintarray": ROARING,
+    slurp: "the Go bitmapist-server has it",
     waitaof: "Redis 7.2's: how a client waits for the disk, whatever appendfsync is",
   } as Record<string, string>,
 };

@@ -19,6 +19,7 @@ import type { Batch } from "../../../src/keyspace/change-log.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
 import { LineLog } from "../../../src/log.js";
+import type { SlurpFrom } from "../../../src/migrate/slurp.js";
 import type { Master } from "../../../src/options/kinds.js";
 import { DEFAULT_OPTIONS } from "../../../src/options/table.js";
 import { Argv } from "../../../src/resp/argv.js";
@@ -86,6 +87,15 @@ export class TestServer implements ServerContext {
 
   /** Throws where a test wants it to. */
   renewTls = (): void => {};
+
+  /** What is asked of it; a test says what comes of it. */
+  readonly slurped: SlurpFrom[] = [];
+  slurpEnds: () => Promise<void> = async () => {};
+
+  slurp(from: SlurpFrom): Promise<void> {
+    this.slurped.push(from);
+    return this.slurpEnds();
+  }
 
   async shutdown(options: { save: boolean }): Promise<void> {
     this.shutdowns.push(options);

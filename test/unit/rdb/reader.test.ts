@@ -297,8 +297,9 @@ describe("what is wrong is an RdbError that names the byte", () => {
     [
       "LZF that is longer",
       rdbFile(row(0, "k", 0xc3, length(3001), 5, 0, 0, Buffer.alloc(3000, Buffer.of(0xe0, 255, 0)))),
-      "LZF",
+      "LZF of more than it says",
     ],
+    ["LZF that is longer by one", rdbFile(row(0, "k", 0xc3, 4, 5, 0, 0x61, 0x60, 0)), "LZF of more than it says"],
     ["a changed byte", spoilt, `at byte ${whole.length}: the checksum is not that of what was read`],
     ["a name of 600 MB", rdbFile(row(0, 0x80, 0x24, 0, 0, 0, "k")), "at byte 15: a name of 603979776 bytes"],
   ])("%s", (_name, file, message) => {
