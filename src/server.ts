@@ -18,6 +18,7 @@ import { type MemoryMarks, noteMemory } from "./commands/monitoring/memory.js";
 import { Monitors } from "./commands/monitoring/monitor.js";
 import { Stats } from "./commands/monitoring/stats.js";
 import { Timing } from "./commands/monitoring/timing.js";
+import { Replication } from "./commands/replication.js";
 import { limitRequests } from "./commands/server/settings.js";
 import { COMMAND_TABLE } from "./commands/table.js";
 import { type AppendFsync, CLIENT_SWEEP_MS, CLOSE_GRACE_MS, CRON_INTERVAL_MS, type DebugUsers } from "./config.js";
@@ -25,9 +26,10 @@ import { CommandError, reasonOf, StartError } from "./errors.js";
 import { Keyspace } from "./keyspace/keyspace.js";
 import { Saver } from "./keyspace/saver.js";
 import type { Log } from "./log.js";
+import { Replica } from "./migrate/replica.js";
 import { type SlurpFrom, Slurps } from "./migrate/slurp.js";
 import { Listener } from "./net/listener.js";
-import { NO_PORT } from "./options/kinds.js";
+import { type Master, NO_PORT } from "./options/kinds.js";
 import { ALL_INTERFACES, type ServerOptions } from "./options/table.js";
 import { AUTHENTICATED_LIMITS, UNAUTHENTICATED_LIMITS } from "./resp/request-parser.js";
 import type { DurableStorage } from "./storage/durable-storage.js";
@@ -77,11 +79,13 @@ export class Server implements ServerContext {
   readonly keyspace: Keyspace;
   readonly saver: Saver;
   readonly storage: DurableStorage;
+  readonly replication: Replication;
   port: number;
   /** Resolves with the process' exit code when the server has stopped, for whatever reason. */
   readonly stopped: Promise<number>;
 
   readonly #listener: Listener;
+  readonly #replica: Replica;
   readonly #slurps: Slurps;
   #resolveStopped: (exitCode: number) => void = () => {};
   #cron: NodeJS.Timeout | undefined;
@@ -109,6 +113,7 @@ export class Server implements ServerContext {
       `bitmapist-server ${VERSION} ready on ${places(server.settings)}; ` +
         `${keys} keys in ${options.db}, appendfsync ${options.appendfsync}, pid ${process.pid}`,
     );
+    if (options.replicaof !== undefined) server.replicaOf(options.replicaof);
     return server;
   }
 
@@ -150,6 +155,8 @@ export class Server implements ServerContext {
     this.aclLog.entriesMax = options.acllogMaxLen;
     this.startedMs = this.keyspace.now;
     limitRequests(this);
+    this.replication = new Replication(this.settings);
+    this.#replica = new Replica(this);
     this.#listener = new Listener(this);
     this.#slurps = new Slurps(this);
   }
@@ -179,6 +186,11 @@ export class Server implements ServerContext {
   setAppendfsync(appendfsync: AppendFsync): void {
     this.settings.appendfsync = appendfsync;
     this.storage.setAppendfsync(appendfsync);
+  }
+
+  replicaOf(master: Master | undefined): void {
+    if (master !== undefined) this.#slurps.stop();
+    this.#replica.follow(master);
   }
 
   renewTls(): void {
@@ -212,6 +224,7 @@ export class Server implements ServerContext {
   async #stop(save: boolean): Promise<void> {
     // The first save may fail, and then nothing has been closed yet; the second has only the last moment's writes to do.
     if (save) await this.saver.save();
+    await this.#replica.stop();
     this.#slurps.stop();
     await this.#listener.stop();
     await this.#listener.closeAll(CLOSE_GRACE_MS);
@@ -278,6 +291,7 @@ export class Server implements ServerContext {
     this.log.warning(`the storage died, the server stops: ${error.stack ?? error.message}`);
     clearInterval(this.#cron);
     this.saver.stop();
+    void this.#replica.stop();
     this.#slurps.stop();
     void this.#listener.stop();
     void this.#listener.closeAll(0);

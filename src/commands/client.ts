@@ -82,6 +82,8 @@ export class Client implements Watcher {
   subscriptions: Subscriptions | undefined;
   /** It is shown what all clients do (MONITOR). */
   isMonitor = false;
+  /** It is the master of this server, whose commands come to be repeated here. */
+  isMaster = false;
   /** What was pushed to a client whose replies are switched off, while its own command runs. */
   heldPushes: Uint8Array[] | undefined;
   /** The connection ends as soon as the replies so far are sent. */

@@ -4,6 +4,7 @@ import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
 import type { Storage } from "../keyspace/storage.js";
 import type { Log } from "../log.js";
+import type { Master } from "../options/kinds.js";
 import type { ServerOptions } from "../options/table.js";
 import type { RequestLimits } from "../resp/request-parser.js";
 import type { AclLog } from "./acl/log.js";
@@ -18,6 +19,7 @@ import type { MemoryMarks } from "./monitoring/memory.js";
 import type { Monitors } from "./monitoring/monitor.js";
 import type { CommandStats, Stats } from "./monitoring/stats.js";
 import type { Timing } from "./monitoring/timing.js";
+import type { Replication } from "./replication.js";
 
 /** All options as they are now: CONFIG SET changes those of them that may change while the server runs. */
 export type Settings = ServerOptions;
@@ -39,6 +41,7 @@ export interface ServerContext {
   readonly commands: CommandTable;
   readonly keyspace: Keyspace;
   readonly saver: Saver;
+  readonly replication: Replication;
   readonly storage: Storage;
   readonly clients: Map<number, Client>;
   readonly users: Users;
@@ -62,6 +65,8 @@ export interface ServerContext {
   /** Who may use DEBUG. */
   readonly enableDebugCommand: DebugUsers;
   setAppendfsync(appendfsync: AppendFsync): void;
+  /** Makes this server a replica of `master`, with everything that is there and nothing else; or, without one, a master again. */
+  replicaOf(master: Master | undefined): void;
   /** Reads the certificates anew, for connections to come. Throws the reason when they are not good, and the old ones stay. */
   renewTls(): void;
   /** Brings the keys of a database of a running Redis into one of ours. Rejects with the reason where not all of them came. */

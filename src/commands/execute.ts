@@ -8,7 +8,7 @@ import { refuseByAcl } from "./acl/check.js";
 import { quotedArg } from "./args.js";
 import { call, replyError } from "./call.js";
 import type { Client } from "./client.js";
-import type { Command } from "./command.js";
+import type { Command, Flag } from "./command.js";
 import { isScripting, NO_SCRIPTING } from "./server/scripting.js";
 
 /** Bytes of a request that an unknown-command error repeats (Redis' figure). */
@@ -99,8 +99,18 @@ function refuse(client: Client, command: Command, argv: Argv): string | undefine
   if (failure !== undefined && writes(client, command)) {
     return `MISCONF Errors writing to the database file: ${failure}`;
   }
+  const { master, isLoading } = client.server.replication;
+  if (master !== undefined && client.server.settings.replicaReadOnly && writes(client, command)) {
+    return "READONLY You can't write against a read only replica.";
+  }
   if (client.subscriptions !== undefined && client.protocol === 2 && !OF_SUBSCRIBERS.has(name)) {
     return `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`;
+  }
+  if (master !== undefined && mustBeFresh(client) && consistsOf(client, command, lacks("stale"))) {
+    return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+  }
+  if (isLoading && consistsOf(client, command, lacks("loading"))) {
+    return "LOADING Redis is loading the dataset in memory";
   }
   // To Redis a monitor is a kind of replica, also in its words.
   if (client.isMonitor && consistsOf(client, command, usesKeyspace)) {
@@ -118,6 +128,15 @@ function writes(client: Client, command: Command): boolean {
 function consistsOf(client: Client, command: Command, isOfKind: (command: Command) => boolean): boolean {
   if (isOfKind(command)) return true;
   return command.name === "exec" && (client.transaction?.queue.some((queued) => isOfKind(queued.command)) ?? false);
+}
+
+/** Whether a replica refuses to answer from what it has: its master is not there. */
+function mustBeFresh({ server: { replication, settings } }: Client): boolean {
+  return replication.state !== "connected" && !settings.replicaServeStaleData;
+}
+
+function lacks(flag: Flag): (command: Command) => boolean {
+  return ({ flags }) => !flags.includes(flag);
 }
 
 function usesKeyspace({ name, flags }: Command): boolean {

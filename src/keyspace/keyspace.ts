@@ -86,6 +86,13 @@ export class Keyspace {
   expiresActively = true;
   /** Nothing is deleted for its deadline; but who asks for what has expired finds nothing (CLIENT PAUSE). */
   isPaused = false;
+  /**
+   * When keys die is the master's business: nothing is deleted for its deadline before the master says so. Who asks for what has expired
+   * finds nothing, but for the master's commands (`seesExpired`).
+   */
+  isReplica = false;
+  /** Deadlines do not count: the master deletes what has expired before it does anything with the key. */
+  seesExpired = false;
   listener: KeyspaceListener | undefined;
 
   readonly #storage: Storage;
@@ -727,9 +734,14 @@ export class Keyspace {
 
   /** Deletes the entry if its deadline has passed (Redis: strictly passed), and says whether it has. */
   #expire(database: Database, number: number): boolean {
-    if (this.now <= database.contents.entries.deadline(number)) return false;
-    if (!this.isPaused) this.#die(database, number);
+    if (this.now <= database.contents.entries.deadline(number) || this.seesExpired) return false;
+    if (!this.isPaused && !this.isReplica) this.#die(database, number);
     return true;
+  }
+
+  /** Whether a key that is given this deadline is to be deleted at once. On a replica the master says that too. */
+  isPast(deadline: number): boolean {
+    return deadline <= this.now && !this.isReplica;
   }
 
   /** Deletes an entry whose deadline has passed. */
@@ -745,7 +757,7 @@ export class Keyspace {
    */
   expireCycle(): boolean {
     this.tick();
-    if (!this.expiresActively || this.isPaused) return true;
+    if (!this.expiresActively || this.isPaused || this.isReplica) return true;
     const end = performance.now() + BACKLOG_BUDGET_MS;
     do {
       const rows = this.#storage.expired(this.now, this.#expired, EXPIRE_BATCH_ROWS);

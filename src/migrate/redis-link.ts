@@ -85,7 +85,7 @@ export class RedisLink {
       returnFatalError: (error) => this.#fail(`what it sends is not Redis' protocol (${error.message})`),
     });
     socket.setTimeout(silenceMs);
-    socket.on("data", (chunk) => this.#receive(chunk));
+    socket.on("data", this.#receive);
     socket.on("timeout", () => {
       if (this.owed > 0) this.#fail(`it has not answered for ${silenceMs / 1000} s`);
     });
@@ -125,14 +125,23 @@ export class RedisLink {
     this.#fail("it was closed on this side");
   }
 
-  #receive(chunk: Buffer): void {
+  /** Gives the socket away, paused, for what is no requests and replies any more. Nothing must be owed. The link is of no use then. */
+  detach(): Socket {
+    this.#socket.pause();
+    this.#socket.setTimeout(0);
+    this.#socket.off("data", this.#receive);
+    this.#failure ??= new LinkClosed(`${this.#name}: it is used for something else`);
+    return this.#socket;
+  }
+
+  readonly #receive = (chunk: Buffer): void => {
     try {
       this.#parser.execute(chunk);
     } catch (error) {
       // An array of more elements, or deeper, than can be.
       this.#fail(`what it sends is not Redis' protocol (${(error as Error).message})`);
     }
-  }
+  };
 
   #take(reply: LinkReply): void {
     const waiter = this.#waiters[this.#first];
@@ -206,7 +215,7 @@ export function nameOf({ host, port }: LinkOptions): string {
 }
 
 /** Requests: each an array of bulks. Short ones are put together as latin1 text, which is much quicker than as buffers. */
-function encode(requests: readonly (readonly Argument[])[]): Buffer {
+export function encode(requests: readonly (readonly Argument[])[]): Buffer {
   const parts: Uint8Array[] = [];
   let text = "";
   for (const argv of requests) {

@@ -20,7 +20,7 @@ export class Slurps {
   readonly #server: { keyspace: Keyspace; saver: Saver; log: Log };
   /** Those that are under way. */
   readonly #sources = new Set<RedisSource>();
-  #isStopped = false;
+  #stops = 0;
 
   constructor(server: { keyspace: Keyspace; saver: Saver; log: Log }) {
     this.#server = server;
@@ -41,6 +41,7 @@ export class Slurps {
 
   async #move({ host, port, database, into }: SlurpFrom): Promise<string> {
     const { keyspace, saver, log } = this.#server;
+    const stops = this.#stops;
     const target = new KeyspaceTarget(keyspace, saver);
     // Loaded only now: most servers are never asked for it, and start sooner without.
     const { RedisSource } = await import("./redis-source.js");
@@ -55,7 +56,7 @@ export class Slurps {
     });
     this.#sources.add(source);
     try {
-      if (this.#isStopped) throw new MigrateError("the server stops");
+      if (this.#stops !== stops) throw new MigrateError("it was ended by this server");
       const { keys, skipped, verified, expired, mismatches } = await new Mover(source, target, { verify: true }).run();
       const skippedKeys = [...skipped.values()].reduce((sum, keys) => sum + keys, 0);
       if (mismatches > 0) throw new MigrateError(`${mismatches} of ${keys} keys are not as they are there`);
@@ -66,9 +67,9 @@ export class Slurps {
     }
   }
 
-  /** Ends those that are under way: the server stops. */
+  /** Ends those that are under way: the server stops, or its data is to be a master's and nobody else's. */
   stop(): void {
-    this.#isStopped = true;
+    this.#stops++;
     for (const source of this.#sources) void source.close();
   }
 }

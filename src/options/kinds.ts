@@ -224,6 +224,26 @@ export const userRules: Kind<readonly UserRules[]> = list<readonly UserRules[]>(
   (value) => value.map(({ name, rules }) => [name, ...rules].map(quoted).join(" ")),
 );
 
+/** The server that this one is a replica of. */
+export interface Master {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A master's host and port; `no one` is none. */
+export const master: Kind<Master | undefined> = list<Master | undefined>(
+  "<host port>",
+  (given) => {
+    const [host, port, ...more] = given;
+    if (host === undefined || port === undefined || more.length > 0) throw new OptionError(WRONG_NUMBER);
+    if (host.toLowerCase() === "no" && port.toLowerCase() === "one") return undefined;
+    if (!/^(?:0|[1-9][0-9]{0,4})$/.test(port) || Number(port) > PORT_MAX) throw new OptionError("Invalid master port");
+    return { host, port: Number(port) };
+  },
+  (value) => (value === undefined ? "" : `${value.host} ${value.port}`),
+  (value) => [value === undefined ? "no one" : `${quoted(value.host)} ${value.port}`],
+);
+
 /** Percentiles, `0` to `100`. */
 export const percentiles: Kind<readonly number[]> = list<readonly number[]>(
   "<percentiles>",

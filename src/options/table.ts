@@ -24,6 +24,8 @@ import {
   INT64_END,
   integer,
   type Kind,
+  type Master,
+  master,
   memory,
   NO_PORT,
   octal,
@@ -219,6 +221,36 @@ export const OPTIONS = {
     summary: "percentiles that INFO latencystats shows",
   }),
 
+  replicaof: option<Master | undefined>(master, {
+    default: undefined,
+    summary: "the Redis that this server is a replica of: host and port, or `no one`; REPLICAOF changes it",
+  }),
+  masterauth: option(bytes("<password>"), {
+    default: "",
+    isMutable,
+    summary: "password that is given to the master; empty is none",
+  }),
+  masteruser: option(bytes("<name>"), {
+    default: "",
+    isMutable,
+    summary: "user that it is given for; empty is `default`",
+  }),
+  replTimeout: option(integer("<seconds>", 1, INT_MAX), {
+    default: 60,
+    isMutable,
+    summary: "a master that says nothing for so long is given up and connected to anew",
+  }),
+  replicaReadOnly: option(yesNo, {
+    default: true,
+    isMutable,
+    summary: "clients of a replica may not write",
+  }),
+  replicaServeStaleData: option(yesNo, {
+    default: true,
+    isMutable,
+    summary: "a replica answers from what it has while its master is not there; otherwise with an error",
+  }),
+
   tlsPort: option(port(), { default: NO_PORT, summary: "port for TLS, beside port; 0 is none" }),
   tlsCertFile: option(text("<file>"), {
     default: "",
@@ -257,6 +289,12 @@ export const OPTIONS = {
     summary: "the server's order of ciphers counts and not the client's",
   }),
 
+  tlsReplication: option(yesNo, {
+    default: false,
+    isMutable,
+    summary: "the master is connected to by TLS, with the certificates of these options",
+  }),
+
   loglevel: option(choice(LOG_LEVELS), { default: "notice", isMutable, summary: "least level that is logged" }),
   debug: option(yesNo, { default: false, summary: "log every command" }),
 };
@@ -278,7 +316,22 @@ export function nameOf(key: OptionKey): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-const KEYS: ReadonlyMap<string, OptionKey> = new Map(ROWS.map(([key]) => [nameOf(key), key]));
+/** Redis' old names of options. */
+const OLD_NAMES: Readonly<Record<string, OptionKey>> = {
+  "slave-read-only": "replicaReadOnly",
+  "slave-serve-stale-data": "replicaServeStaleData",
+  slaveof: "replicaof",
+};
+
+const KEYS: ReadonlyMap<string, OptionKey> = new Map([
+  ...ROWS.map(([key]) => [nameOf(key), key] as const),
+  ...Object.entries(OLD_NAMES),
+]);
+
+/** All names of options that CONFIG knows, the old ones too. */
+export const NAMES: readonly string[] = [...KEYS]
+  .filter(([, key]) => rowOf(key).isStartOnly !== true)
+  .map(([name]) => name);
 
 /** The key of the option with this name, in any case. */
 export function keyOf(name: string): OptionKey | undefined {
@@ -312,16 +365,14 @@ export const FACTS: ReadonlyMap<string, Fact> = new Map(
       refusal: "can't set protected config",
     },
     "maxmemory-policy": { get: () => "noeviction" },
-    "replica-read-only": { get: () => "yes" },
     save: { get: () => "" },
-    "slave-read-only": { get: () => "yes" },
   }),
 );
 
 /**
  * Directives of a redis.conf that mean nothing here: they are about what this server does in another way, or about types and parts of
- * Redis that it does not have. One that would leave a client without what it counts on (replicaof, loadmodule) is not
- * among them: it is refused.
+ * Redis that it does not have. One that would leave a client without what it counts on (loadmodule) is not among them: it is
+ * refused.
  */
 export const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   `activedefrag active-defrag-cycle-max active-defrag-cycle-min active-defrag-ignore-bytes
@@ -332,17 +383,17 @@ export const WITHOUT_EFFECT: ReadonlySet<string> = new Set(
   crash-log-enabled crash-memcheck-enabled daemonize disable-thp dynamic-hz enable-module-command enable-protected-configs
   gopher-enabled hll-sparse-max-bytes hz ignore-warnings io-threads io-threads-do-reads jemalloc-bg-thread   lazyfree-lazy-eviction lazyfree-lazy-expire lazyfree-lazy-server-del
   lazyfree-lazy-user-del lazyfree-lazy-user-flush lfu-decay-time lfu-log-factor list-compress-depth list-max-listpack-size
-  list-max-ziplist-entries list-max-ziplist-size list-max-ziplist-value locale-collate logfile masterauth masteruser
+  list-max-ziplist-entries list-max-ziplist-size list-max-ziplist-value locale-collate logfile
   max-new-connections-per-cycle max-new-tls-connections-per-cycle maxmemory-clients maxmemory-eviction-tenacity maxmemory-samples
   min-replicas-max-lag min-replicas-to-write min-slaves-max-lag min-slaves-to-write no-appendfsync-on-rewrite
   oom-score-adj oom-score-adj-values pidfile proc-title-template propagation-error-behavior rdbchecksum
   rdbcompression rdb-del-sync-files rdb-save-incremental-fsync rdb-version-check repl-backlog-size repl-backlog-ttl
   repl-disable-tcp-nodelay repl-diskless-load repl-diskless-sync repl-diskless-sync-delay repl-diskless-sync-max-replicas
-  repl-diskless-sync-period repl-ping-replica-period repl-ping-slave-period repl-timeout sanitize-dump-payload server_cpulist
+  repl-diskless-sync-period repl-ping-replica-period repl-ping-slave-period sanitize-dump-payload server_cpulist
   server-cpulist set-max-intset-entries set-max-listpack-entries set-max-listpack-value set-proc-title shutdown-on-sigint
   shutdown-on-sigterm shutdown-timeout socket-mark-id stop-writes-on-bgsave-error
   stream-node-max-bytes stream-node-max-entries supervised syslog-enabled syslog-facility syslog-ident tls-ca-cert-dir
-  tls-client-cert-file tls-client-key-file tls-client-key-file-pass tls-cluster tls-dh-params-file tls-replication
+  tls-client-cert-file tls-client-key-file tls-client-key-file-pass tls-cluster tls-dh-params-file
   tls-session-cache-size tls-session-cache-timeout tls-session-caching tracking-table-max-keys`.split(/\s+/),
 );
 

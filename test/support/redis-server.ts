@@ -57,9 +57,9 @@ export class RedisServer {
   readonly port: number;
   readonly #process: ChildProcess;
   readonly #folder: string;
-  readonly #clockFile: number;
+  readonly #clockFile: number | undefined;
 
-  private constructor(port: number, child: ChildProcess, folder: string, clockFile: number) {
+  private constructor(port: number, child: ChildProcess, folder: string, clockFile: number | undefined) {
     this.port = port;
     this.#process = child;
     this.#folder = folder;
@@ -69,22 +69,37 @@ export class RedisServer {
   /** Starts one on a free port of 127.0.0.1 with its clock standing at `nowMs`. */
   static async start(nowMs: number, args: string[] = []): Promise<RedisServer> {
     const folder = mkdtempSync(join(tmpdir(), "redis-beside-"));
+    return await RedisServer.#startIn(folder, args, nowMs);
+  }
+
+  /** Starts one with the machine's clock. */
+  static async startInTime(args: string[] = []): Promise<RedisServer> {
+    return await RedisServer.#startIn(mkdtempSync(join(tmpdir(), "redis-beside-")), args, undefined);
+  }
+
+  static async #startIn(folder: string, args: string[], nowMs: number | undefined): Promise<RedisServer> {
     const library = join(folder, "clock.so");
     const clock = join(folder, "clock");
-    execFileSync("cc", ["-O2", "-shared", "-fPIC", "-o", library, CLOCK_SOURCE]);
-    writeFileSync(clock, microseconds(nowMs));
-    const env = { ...process.env, LD_PRELOAD: library, REDIS_CLOCK_FILE: clock };
+    if (nowMs !== undefined) {
+      execFileSync("cc", ["-O2", "-shared", "-fPIC", "-o", library, CLOCK_SOURCE]);
+      writeFileSync(clock, microseconds(nowMs));
+    }
+    const clockEnv = { LD_PRELOAD: library, REDIS_CLOCK_FILE: clock };
+    const env = { ...process.env, ...(nowMs === undefined ? {} : clockEnv) };
     for (let tries = 1; ; tries += 1) {
       const port = await freePort();
       const all = ["--port", String(port), "--dir", folder, ...REDIS_ARGUMENTS, ...args];
       const child = spawn("redis-server", all, { env, stdio: "ignore" });
-      if (await answers(child, port)) return new RedisServer(port, child, folder, openSync(clock, "r+"));
+      const clockFile = nowMs === undefined ? undefined : openSync(clock, "r+");
+      if (await answers(child, port)) return new RedisServer(port, child, folder, clockFile);
+      if (clockFile !== undefined) closeSync(clockFile);
       child.kill("SIGKILL");
       if (tries === PORT_TRIES) throw new Error(`redis-server didn't start, with ${all.join(" ")}`);
     }
   }
 
   setClock(nowMs: number): void {
+    if (this.#clockFile === undefined) throw new Error("this server has the machine's clock");
     writeSync(this.#clockFile, microseconds(nowMs), 0, 8, 0);
   }
 
@@ -94,7 +109,7 @@ export class RedisServer {
       this.#process.kill("SIGKILL"); // it holds nothing worth a clean end
       await gone;
     }
-    closeSync(this.#clockFile);
+    if (this.#clockFile !== undefined) closeSync(this.#clockFile);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

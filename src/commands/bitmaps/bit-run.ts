@@ -97,6 +97,7 @@ function isPlain(client: Client): boolean {
     !client.noTouch &&
     server.saver.failure === undefined &&
     server.pause.kind === undefined &&
+    server.replication.master === undefined &&
     !server.monitors.isOn &&
     !server.notifications.isOn &&
     !server.timing.isExact &&

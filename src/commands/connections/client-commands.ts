@@ -172,8 +172,9 @@ function list(client: Client, argv: Argv, reply: Reply): void {
   reply.verbatim(listed.map((each) => `${describeClient(each)}\n`).join(""));
 }
 
-/** Of the types that CLIENT LIST and KILL know there are two here. */
-function typeOf({ subscriptions }: Client): string {
+/** Of the types that CLIENT LIST and KILL know there are three here. */
+function typeOf({ isMaster, subscriptions }: Client): string {
+  if (isMaster) return "master";
   return subscriptions === undefined ? "normal" : "pubsub";
 }
 
@@ -190,6 +191,7 @@ function secondsSince({ server }: Client, ms: number): number {
 function flagsOf(client: Client): string {
   const letters = {
     O: client.isMonitor,
+    M: client.isMaster,
     P: client.subscriptions !== undefined,
     x: client.transaction !== undefined,
     b: client.pending?.isBlocking === true,
@@ -230,7 +232,7 @@ export function describeClient(client: Client): string {
     "tot-mem": peer.queryBufferBytes + peer.replyBytes,
     events: "r",
     cmd: client.lastCommand,
-    user: client.user.name,
+    user: client.isMaster ? "(superuser)" : client.user.name,
     redir: -1,
     resp: client.protocol,
     "lib-name": client.libName,

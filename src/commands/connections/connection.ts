@@ -109,7 +109,7 @@ function hello(client: Client, argv: Argv, reply: Reply): void {
   reply.bulk("mode");
   reply.bulk("standalone");
   reply.bulk("role");
-  reply.bulk("master");
+  reply.bulk(client.server.replication.master === undefined ? "master" : "replica");
   reply.bulk("modules");
   reply.array(0);
 }

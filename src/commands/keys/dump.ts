@@ -45,7 +45,7 @@ function restore(client: Client, argv: Argv, reply: Reply): void {
   const deadline = restoredDeadline(argv, keyspace.now, absolute);
   if (!isWhole(argv.bytes(3))) throw BAD_PAYLOAD;
   const string = payloadString(argv.bytes(3));
-  if (deadline <= keyspace.now) {
+  if (keyspace.isPast(deadline)) {
     if (existing !== undefined) remove(client, key, existing);
     return reply.ok();
   }

@@ -52,7 +52,7 @@ function expiring(name: string, unit: "s" | "ms", from: "now" | "epoch"): Handle
     const key = argv.string(1);
     const entry = keyspace.lookup(client.database, key);
     if (entry === undefined || !holds(when, entry, deadline)) return reply.integer(0);
-    if (deadline <= keyspace.now) {
+    if (keyspace.isPast(deadline)) {
       remove(client, key, entry);
       reply.integer(1);
     } else {

@@ -1,11 +1,13 @@
 /** INFO: Redis' sections with the fields that mean something here, and the Go bitmapist-server's `keys` and `commands`. */
 import { machine, release, totalmem, type } from "node:os";
 import { CRON_INTERVAL_MS, KIB, MEMORY_DB, REDIS_VERSION } from "../../config.js";
+import type { Master } from "../../options/kinds.js";
 import type { Argv } from "../../resp/argv.js";
 import type { Reply } from "../../resp/reply.js";
 import type { Client } from "../client.js";
 import type { Command } from "../command.js";
 import { commandStats, type ServerContext } from "../context.js";
+import type { FullSync, Replication } from "../replication.js";
 import { clientBytes, noteMemory } from "./memory.js";
 
 type Fields = Record<string, string | number>;
@@ -103,12 +105,15 @@ const memory: Section = (context) => {
   };
 };
 
-const persistence: Section = ({ saver, keyspace, storage: { figures }, db }) => {
+const persistence: Section = (context) => {
+  const { saver, keyspace, storage, db, replication } = context;
+  const { figures } = storage;
   const state = saver.failure === undefined ? "ok" : "err";
   const isKept = db !== MEMORY_DB;
   return {
-    loading: 0,
+    loading: replication.isLoading ? 1 : 0,
     async_loading: 0,
+    ...(replication.isLoading ? loadingFields(context) : {}),
     rdb_changes_since_last_save: keyspace.changes - saver.savedChanges,
     rdb_bgsave_in_progress: saver.isSaving ? 1 : 0,
     rdb_last_save_time: Math.floor(saver.lastSaveMs / 1000),
@@ -176,16 +181,80 @@ const stats: Section = ({ stats: counters, keyspace, pubsub }) => ({
   total_writes_processed: counters.writes,
 });
 
-const replication: Section = ({ runId }) => ({
-  role: "master",
-  connected_slaves: 0,
-  master_failover_state: "no-failover",
-  master_replid: runId,
-  master_replid2: "0".repeat(runId.length),
-  master_repl_offset: 0,
-  second_repl_offset: -1,
-  repl_backlog_active: 0,
-});
+/** What of the master's data set has come. */
+function loadingFields({ replication: { sync }, keyspace }: ServerContext): Fields {
+  const elapsed = Math.max(Math.floor((keyspace.now - sync.begunMs) / 1000), 0);
+  const left = sync.totalBytes === 0 ? 1 : sync.totalBytes - sync.readBytes;
+  return {
+    loading_start_time: Math.floor(sync.begunMs / 1000),
+    loading_total_bytes: sync.totalBytes,
+    loading_loaded_bytes: sync.readBytes,
+    loading_loaded_perc: syncPercent(sync),
+    loading_eta_seconds: elapsed === 0 ? 1 : Math.floor((elapsed * left) / (sync.readBytes + 1)),
+    // From here on Redis has no names.
+    loading_loaded_keys: sync.keys,
+  };
+}
+
+function syncPercent({ totalBytes, readBytes }: FullSync): string {
+  return (totalBytes === 0 ? 0 : (readBytes / totalBytes) * 100).toFixed(2);
+}
+
+const replication: Section = (context) => {
+  const { id, offset, secondId, secondOffset, master } = context.replication;
+  return {
+    role: master === undefined ? "master" : "slave",
+    ...(master === undefined ? {} : replicaFields(context, master)),
+    connected_slaves: 0,
+    master_failover_state: "no-failover",
+    master_replid: id,
+    master_replid2: secondId,
+    master_repl_offset: offset,
+    second_repl_offset: secondOffset,
+    repl_backlog_active: 0,
+    ...skippedFields(context.replication),
+  };
+};
+
+function replicaFields({ keyspace, replication, settings }: ServerContext, { host, port }: Master): Fields {
+  const { state, sync, lastIoMs, downSinceMs, offset, readOffset } = replication;
+  const secondsSince = (ms: number | undefined) =>
+    ms === undefined ? -1 : Math.max(Math.floor((keyspace.now - ms) / 1000), 0);
+  const isUp = state === "connected";
+  return {
+    master_host: host,
+    master_port: port,
+    master_link_status: isUp ? "up" : "down",
+    master_last_io_seconds_ago: isUp ? secondsSince(lastIoMs) : -1,
+    master_sync_in_progress: state === "sync" ? 1 : 0,
+    slave_read_repl_offset: readOffset,
+    slave_repl_offset: offset,
+    ...(state === "sync"
+      ? {
+          master_sync_total_bytes: sync.totalBytes,
+          master_sync_read_bytes: sync.readBytes,
+          master_sync_left_bytes: sync.totalBytes - sync.readBytes,
+          master_sync_perc: syncPercent(sync),
+          master_sync_last_io_seconds_ago: secondsSince(lastIoMs),
+        }
+      : {}),
+    ...(isUp ? {} : { master_link_down_since_seconds: secondsSince(downSinceMs) }),
+    slave_priority: 100,
+    slave_read_only: settings.replicaReadOnly ? 1 : 0,
+    replica_announced: 1,
+  };
+}
+
+/** What of a master was passed over, since it was of other types; nothing where there was none of it. */
+function skippedFields({ skippedKeys, skippedCommands }: Replication): Fields {
+  const counts = [...skippedCommands].sort(([, a], [, b]) => b - a);
+  const total = counts.reduce((sum, [, count]) => sum + count, 0);
+  const named = counts.map(([name, count]) => `,${name}=${count}`).join("");
+  return {
+    ...(skippedKeys === 0 ? {} : { repl_skipped_keys: skippedKeys }),
+    ...(total === 0 ? {} : { repl_skipped_commands: `total=${total}${named}` }),
+  };
+}
 
 const cpu: Section = () => {
   // Of all threads, the writer's too. Node has no figures of one thread.

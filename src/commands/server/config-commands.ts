@@ -6,7 +6,7 @@ import { CommandError, reasonOf } from "../../errors.js";
 import { compileGlob } from "../../keyspace/glob.js";
 import { rewriteConfigFile } from "../../options/file.js";
 import { OptionError } from "../../options/kinds.js";
-import { FACTS, keyOf, nameOf, type OptionKey, ROWS, rowOf, type ServerOptions } from "../../options/table.js";
+import { FACTS, keyOf, NAMES, nameOf, type OptionKey, ROWS, rowOf, type ServerOptions } from "../../options/table.js";
 import type { Argv } from "../../resp/argv.js";
 import type { Reply } from "../../resp/reply.js";
 import { quotedArg, SYNTAX_ERROR } from "../args.js";
@@ -18,10 +18,7 @@ import { changeSettings, SettingFailed } from "./settings.js";
 const NO_FILE = new CommandError("ERR The server is running without a config file");
 
 /** What CONFIG GET knows, in the order of the names. */
-const PARAMETERS: readonly string[] = [
-  ...ROWS.filter(([, row]) => row.isStartOnly !== true).map(([key]) => nameOf(key)),
-  ...FACTS.keys(),
-].sort();
+const PARAMETERS: readonly string[] = [...NAMES, ...FACTS.keys()].sort();
 
 /** The option that CONFIG knows under this name. */
 function optionKey(name: string): OptionKey | undefined {

@@ -1,4 +1,4 @@
-/** ROLE, REPLICAOF, SLAVEOF: a server that is a master without replicas. */
+/** ROLE, REPLICAOF, SLAVEOF: this server as a master without replicas, or as a replica. Who follows the master is migrate's business. */
 import { CommandError } from "../../errors.js";
 import type { Argv } from "../../resp/argv.js";
 import type { Reply } from "../../resp/reply.js";
@@ -6,31 +6,51 @@ import type { Client } from "../client.js";
 import type { Command } from "../command.js";
 
 const BAD_PORT = new CommandError("ERR Invalid master port");
-const NO_REPLICATION = new CommandError("ERR this server can't be a replica: replication is not supported");
 const PORT_MAX = 65_535;
 
 /** ROLE */
-function role(_client: Client, _argv: Argv, reply: Reply): void {
-  reply.array(3);
-  reply.bulk("master");
-  reply.integer(0);
-  reply.array(0);
+function role(client: Client, _argv: Argv, reply: Reply): void {
+  const { master, state, offset } = client.server.replication;
+  if (master === undefined) {
+    reply.array(3);
+    reply.bulk("master");
+    reply.integer(offset);
+    reply.array(0);
+    return;
+  }
+  reply.array(5);
+  reply.bulk("slave");
+  reply.bulk(master.host);
+  reply.integer(master.port);
+  reply.bulk(state);
+  reply.integer(state === "connected" ? offset : -1);
 }
 
 /** REPLICAOF host port | NO ONE, and SLAVEOF, its old name. */
-function replicaof(_client: Client, argv: Argv, reply: Reply): void {
-  if (argv.is(1, "NO") && argv.is(2, "ONE")) return reply.ok();
+function replicaof(client: Client, argv: Argv, reply: Reply): void {
+  const { server } = client;
+  const { master } = server.replication;
+  if (argv.is(1, "NO") && argv.is(2, "ONE")) {
+    if (master !== undefined) server.replicaOf(undefined);
+    return reply.ok();
+  }
+  const host = argv.string(1);
   const port = argv.integer(2);
   if (!(port >= 0 && port <= PORT_MAX)) throw BAD_PORT;
-  throw NO_REPLICATION;
+  if (master?.host.toLowerCase() === host.toLowerCase() && master.port === port) {
+    return reply.simple("OK Already connected to specified master");
+  }
+  server.replicaOf({ host, port });
+  reply.ok();
 }
 
 const REPLICAOF = {
   arity: 3,
   flags: ["admin", "noscript", "stale", "no_async_loading"],
+  syntax: "args:(host-port:<host port:integer> | no-one:<NO ONE>)",
   group: "server",
   complexity: "O(1)",
-  differs: "takes NO ONE only",
+  differs: "of the master's keys only strings come here; see docs/replication.md",
   handler: replicaof,
 } as const;
 
@@ -38,9 +58,8 @@ export const REPLICATION_COMMANDS: readonly Command[] = [
   {
     ...REPLICAOF,
     name: "replicaof",
-    syntax: "args:(host-port:<host port:integer> | no-one:<NO ONE>)",
     since: "5.0.0",
-    summary: "Makes the server a master, which it is.",
+    summary: "Makes the server a replica of another, or a master again.",
   },
   {
     name: "role",
@@ -50,13 +69,12 @@ export const REPLICATION_COMMANDS: readonly Command[] = [
     group: "server",
     since: "2.8.12",
     complexity: "O(1)",
-    summary: "That the server is a master, and has no replicas.",
+    summary: "Whether the server is a master or a replica, and how far a replica is.",
     handler: role,
   },
   {
     ...REPLICAOF,
     name: "slaveof",
-    syntax: "args:(host-port:<host port:integer> | no-one:<NO ONE>)",
     since: "1.0.0",
     summary: "The old name of REPLICAOF.",
   },

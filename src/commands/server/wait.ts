@@ -14,6 +14,13 @@ const LOCAL_OUT_OF_RANGE = new CommandError("ERR value is out of range, value mu
 const NOT_POSITIVE = new CommandError("ERR value is out of range, must be positive");
 const NOTHING_LOCAL = new CommandError("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
 
+const WAIT_ON_REPLICA = new CommandError(
+  "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+);
+const WAITAOF_ON_REPLICA = new CommandError(
+  "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
+);
+
 const UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
 /** Longest time a timer can be set for, in milliseconds: 24 days. A longer wait has no end. */
@@ -21,6 +28,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** WAIT numreplicas timeout */
 function wait(client: Client, argv: Argv, reply: Reply): void {
+  if (client.server.replication.master !== undefined) throw WAIT_ON_REPLICA;
   const replicas = integerArg(argv, 1);
   const timeoutMs = timeoutArg(argv, 2);
   if (replicas <= 0 || client.transaction !== undefined) return reply.integer(0);
@@ -30,12 +38,13 @@ function wait(client: Client, argv: Argv, reply: Reply): void {
 
 /** WAITAOF numlocal numreplicas timeout */
 function waitaof(client: Client, argv: Argv, reply: Reply): void {
-  const { saver, keyspace, db } = client.server;
+  const { saver, keyspace, db, replication } = client.server;
   const local = integerArg(argv, 1);
   if (local < 0 || local > 1) throw LOCAL_OUT_OF_RANGE;
   const replicas = integerArg(argv, 2);
   if (replicas < 0) throw NOT_POSITIVE;
   const timeoutMs = timeoutArg(argv, 3);
+  if (replication.master !== undefined) throw WAITAOF_ON_REPLICA;
   if (local === 1 && db === MEMORY_DB) throw NOTHING_LOCAL;
   const { changes } = keyspace;
   const answer = (to: Reply) => {

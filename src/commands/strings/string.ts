@@ -177,7 +177,7 @@ function getex(client: Client, argv: Argv, reply: Reply): void {
   if (entry === undefined) return reply.nil();
   const deadline = deadlineOf(client, argv, expire, "getex");
   replyValue(reply, keyspace.value(entry));
-  if (deadline <= keyspace.now) remove(client, key, entry);
+  if (keyspace.isPast(deadline)) remove(client, key, entry);
   else if (deadline !== NO_DEADLINE) expireAt(client, key, entry, deadline);
   else if (persist && entry.volatile) {
     keyspace.persist(entry);

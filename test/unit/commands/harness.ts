@@ -12,6 +12,7 @@ import { execute } from "../../../src/commands/execute.js";
 import { Monitors } from "../../../src/commands/monitoring/monitor.js";
 import { Stats } from "../../../src/commands/monitoring/stats.js";
 import { Timing } from "../../../src/commands/monitoring/timing.js";
+import { Replication } from "../../../src/commands/replication.js";
 import { COMMAND_TABLE } from "../../../src/commands/table.js";
 import type { AppendFsync, DebugUsers } from "../../../src/config.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
@@ -19,6 +20,7 @@ import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { Saver } from "../../../src/keyspace/saver.js";
 import { LineLog } from "../../../src/log.js";
 import type { SlurpFrom } from "../../../src/migrate/slurp.js";
+import type { Master } from "../../../src/options/kinds.js";
 import { DEFAULT_OPTIONS } from "../../../src/options/table.js";
 import { Argv } from "../../../src/resp/argv.js";
 import { Reply } from "../../../src/resp/reply.js";
@@ -58,6 +60,7 @@ export class TestServer implements ServerContext {
   readonly notifications = new Notifications(this.pubsub, this.keyspace);
   readonly pause = new Pause(this.keyspace);
   readonly settings: Settings = { ...DEFAULT_OPTIONS, db: "data.db" };
+  readonly replication = new Replication(this.settings);
   configFile: string | undefined;
   readonly requestLimits = {
     authenticated: { ...AUTHENTICATED_LIMITS },
@@ -76,6 +79,10 @@ export class TestServer implements ServerContext {
 
   setAppendfsync(appendfsync: AppendFsync): void {
     this.settings.appendfsync = appendfsync;
+  }
+
+  replicaOf(master: Master | undefined): void {
+    this.settings.replicaof = master;
   }
 
   /** Throws where a test wants it to. */

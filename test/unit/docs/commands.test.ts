@@ -41,7 +41,7 @@ const ABSENT: readonly { what: string; why: string; fits: (row: RedisRow) => boo
   },
   {
     what: "replication",
-    why: "The server is a master without replicas. DUMP, RESTORE and a copy of the file take data elsewhere.",
+    why: "The server has no replicas. DUMP, RESTORE and a copy of the file take data elsewhere.",
     fits: ([name]) => ["failover", "psync", "replconf", "restore-asking", "sync"].includes(name),
   },
   {

@@ -101,7 +101,9 @@ describe("reading", () => {
 
   test.each([
     [["", "nonsense 5"], 2, "nonsense 5", "Bad directive or wrong number of arguments"],
-    [["replicaof host 6379"], 1, "replicaof host 6379", "Bad directive or wrong number of arguments"],
+    [["loadmodule m.so"], 1, "loadmodule m.so", "Bad directive or wrong number of arguments"],
+    [["replicaof host"], 1, "replicaof host", "wrong number of arguments"],
+    [["slaveof host 65536"], 1, "slaveof host 65536", "Invalid master port"],
     [["# c", "maxmemory 1x"], 2, "maxmemory 1x", "argument must be a memory value"],
     [["  port "], 1, "port", "wrong number of arguments"],
     [["timeout 5 # five"], 1, "timeout 5 # five", "wrong number of arguments"],
