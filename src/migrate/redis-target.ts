@@ -22,7 +22,9 @@ import {
 const WHOLE_BYTES_MAX = 64 * KIB;
 /** Bytes of a piece of a larger one, and pieces that are sent at a time. */
 const PIECE_BYTES = 64 * KIB;
-const PIECES_AT_ONCE = 32;
+const PIECES_AT_ONCE = 16;
+/** Larger values that are written at a time: each has its pieces on the way. */
+const LANES = 4;
 /** A value that was being written when the move broke off goes after so long, in milliseconds. */
 const UNFINISHED_MS = 3_600_000;
 
@@ -40,6 +42,8 @@ export class RedisTarget implements Target {
   readonly #links = new Map<number, Promise<LastingLink>>();
   readonly #unfinishedName = `bitmapist-server:unfinished:${randomBytes(8).toString("hex")}`;
   #unfinished = 0;
+  /** Each resolves when the last of the larger values that were given to it is written. */
+  readonly #lanes: Promise<unknown>[] = Array.from({ length: LANES }, () => Promise.resolve());
   /** The first database that keys came from. */
   #from: number | undefined;
 
@@ -65,17 +69,25 @@ export class RedisTarget implements Target {
   async put({ database, key, bitmap, deadline }: Item): Promise<void> {
     try {
       const link = await this.#link(database);
-      await link.run((link) =>
-        bitmap.byteLength <= WHOLE_BYTES_MAX
-          ? putWhole(link, keyArgument(key), bitmap, deadline)
-          : putPieces(link, keyArgument(key), bitmap, deadline, `${this.#unfinishedName}:${this.#unfinished++}`),
-      );
+      const name = keyArgument(key);
+      if (bitmap.byteLength <= WHOLE_BYTES_MAX) await link.run((link) => putWhole(link, name, bitmap, deadline));
+      else await this.#inLane((unfinished) => link.run((link) => putPieces(link, name, bitmap, deadline, unfinished)));
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
       throw new MigrateError(`the target answers: ${error.message}`, { cause: error });
     } finally {
       bitmap.dispose();
     }
+  }
+
+  /** Writes a larger value behind the others of its lane. */
+  #inLane(write: (unfinished: string) => Promise<void>): Promise<void> {
+    const number = this.#unfinished++;
+    const before = this.#lanes[number % LANES] as Promise<unknown>;
+    const written = before.then(() => write(`${this.#unfinishedName}:${number}`));
+    // Whoever waits for this one hears of its failure; the next is written all the same.
+    this.#lanes[number % LANES] = written.catch(() => {});
+    return written;
   }
 
   async facts(database: number, key: string): Promise<TargetFacts | undefined> {
