@@ -38,33 +38,33 @@ export interface Piece {
 
 /**
  * Cuts a portable set into pieces of at most `bytesMax` bytes each (or one container, if that is larger), all about as large.
- * The first piece begins at 0 whatever its members are. Throws where `portable` is not that format.
+ * Each is made when it is asked for: together they take as much memory as the set. The first piece begins at 0 whatever its members are.
+ * Throws where `portable` is not that format.
  */
-export function cutPortable(portable: Uint8Array, bytesMax: number): Piece[] {
-  if (portable.length <= bytesMax) return [{ first: 0, portable }];
-  passing(portable.length);
+export function* cutPortable(portable: Uint8Array, bytesMax: number): Generator<Piece, void> {
+  if (portable.length <= bytesMax) return yield { first: 0, portable };
   const containers = readContainers(portable);
   // As few as leave room for a container more in each, so that the last need not take what the others have no room for.
   const bytesAimed = Math.max(bytesMax - BITSET_BYTES, bytesMax / 2);
   const bytesWanted = portable.length / Math.ceil(portable.length / bytesAimed);
-  const pieces: Piece[] = [];
   let from = 0;
   let bytes = PIECE_HEADER_BYTES;
   let total = 0;
-  containers.forEach(({ data }, i) => {
+  let pieces = 0;
+  const cutAt = (end: number): Piece => {
+    const piece = pieceOf(containers.slice(from, end));
+    from = end;
+    bytes = PIECE_HEADER_BYTES;
+    return pieces++ === 0 ? { ...piece, first: 0 } : piece;
+  };
+  for (const [i, { data }] of containers.entries()) {
     const more = CONTAINER_HEADER_BYTES + data.length;
-    const isEnough = total + more / 2 > bytesWanted * (pieces.length + 1);
-    if (i > from && (isEnough || bytes + more > bytesMax)) {
-      pieces.push(pieceOf(containers.slice(from, i)));
-      from = i;
-      bytes = PIECE_HEADER_BYTES;
-    }
+    const isEnough = total + more / 2 > bytesWanted * (pieces + 1);
+    if (i > from && (isEnough || bytes + more > bytesMax)) yield cutAt(i);
     bytes += more;
     total += more;
-  });
-  pieces.push(pieceOf(containers.slice(from)));
-  (pieces[0] as Piece).first = 0;
-  return pieces;
+  }
+  yield cutAt(containers.length);
 }
 
 function readContainers(portable: Uint8Array): Container[] {
@@ -98,7 +98,9 @@ function pieceOf(containers: readonly Container[]): Piece {
   const descriptors = hasRuns ? flags + ((count + 7) >>> 3) : flags;
   const offsets = descriptors + count * DESCRIPTOR_BYTES;
   let at = offsets + (hasOffsets ? count * OFFSET_BYTES : 0);
-  const portable = new Uint8Array(containers.reduce((sum, { data }) => sum + data.length, at));
+  const bytes = containers.reduce((sum, { data }) => sum + data.length, at);
+  passing(bytes);
+  const portable = new Uint8Array(bytes);
   const view = new DataView(portable.buffer);
   if (hasRuns) {
     view.setUint32(0, COOKIE_RUNS | ((count - 1) << 16), true);

@@ -142,11 +142,15 @@ export class Values {
 
   /** Puts a set in as many chunks as it needs, of which the first begins at `first`. Returns their bytes. */
   #putPieces(id: number, portable: Uint8Array, first: number): number {
-    return cutPortable(portable, CHUNK_BYTES_MAX).reduce((bytes, piece, i) => {
-      const number = i === 0 ? first : piece.first;
+    let bytes = 0;
+    let isFirst = true;
+    for (const piece of cutPortable(portable, CHUNK_BYTES_MAX)) {
+      const number = isFirst ? first : piece.first;
       this.#putChunk.run(rowId(id, number), piece.portable, checksum(id, number, piece.portable));
-      return bytes + piece.portable.length;
-    }, 0);
+      bytes += piece.portable.length;
+      isFirst = false;
+    }
+    return bytes;
   }
 
   delete(id: number): void {
