@@ -30,17 +30,24 @@ export class LastingLink {
     return new LastingLink(options, onTrouble, pausesMs, await RedisLink.connect(options));
   }
 
+  /** A link to another database of the same server. Where it can't be made now, that is waited for as if it had been and broke. */
+  beside(database: number): LastingLink {
+    return new LastingLink({ ...this.#options, database }, this.#onTrouble, this.#pausesMs);
+  }
+
   private constructor(
     options: LinkOptions,
     onTrouble: (message: string) => void,
     pausesMs: readonly number[],
-    link: RedisLink,
+    link?: RedisLink,
   ) {
     this.#pausesMs = pausesMs;
     this.name = nameOf(options);
     this.#options = options;
     this.#onTrouble = onTrouble;
-    this.#link = Promise.resolve(link);
+    this.#link = link === undefined ? this.#connect() : Promise.resolve(link);
+    // Whoever has work for it hears of its failure.
+    this.#link.catch(() => {});
   }
 
   /** Does the work, again on a new link when the old one breaks. Rejects with MigrateError when there is none to be had. */
@@ -57,6 +64,15 @@ export class LastingLink {
         // Others who use it may have seen the break before.
         if (this.#link === current) this.#link = this.#connectAgain(error);
       }
+    }
+  }
+
+  async #connect(): Promise<RedisLink> {
+    try {
+      return await RedisLink.connect(this.#options);
+    } catch (error) {
+      if (error instanceof LinkClosed) return this.#connectAgain(error);
+      throw error;
     }
   }
 

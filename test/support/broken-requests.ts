@@ -14,6 +14,7 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
   debug: "stops the server for as long as it says, where it is allowed at all",
   flushall: "deletes what good clients have written",
   shutdown: "ends the server",
+  slurp: "replaces what good clients have written, by what another server has",
 };
 
 /** One or more for each command and subcommand, with as many of their words as can stand together. */

@@ -85,3 +85,19 @@ test("a server that accepts connections and does not serve them yet is waited fo
   expect(String(await link.run((link) => link.ask("PING")))).toBe("PONG");
   expect([connections(), link.connections]).toEqual([8, 2]);
 });
+
+test("a link to another database is waited for, when the server is away just then", async () => {
+  const { port, server } = await peer((_connection, socket, asked) => {
+    // SELECT, or PINGs.
+    socket.write(asked === 0 ? "+OK\r\n" : "+PONG\r\n".repeat(asked));
+  });
+  const { link, troubles } = await open(port, [0, 10, 20, 40, 80, 160, 320, 640, 1280]);
+  server.close();
+  const beside = link.beside(3);
+  onTestFinished(() => beside.close());
+  const answer = beside.run((link) => link.ask("PING"));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  expect(String(await answer)).toBe("PONG");
+  expect(troubles).toEqual([expect.stringContaining("connecting again")]);
+});
