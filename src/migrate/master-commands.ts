@@ -69,7 +69,9 @@ export class MasterCommands {
 
   /** The database that the next command is about. */
   select(number: number): void {
-    this.client.database = this.#server.keyspace.databases[number] as Database;
+    const database = this.#server.keyspace.databases[number];
+    if (database === undefined) throw new MigrateError(`the master uses database ${number}, which is not here`);
+    this.client.database = database;
   }
 
   #take(argv: Argv): void {
@@ -160,8 +162,9 @@ function nameOf(argv: Argv): string {
   return name === "restore-asking" ? "restore" : name;
 }
 
+/** Commands that Redis does not have are not repeated: from a master they are a module's, about keys of its own type. */
 function isRepeated({ flags, name }: Command): boolean {
-  return flags.includes("write") || REPEATED.has(name);
+  return (flags.includes("write") && REDIS_COMMAND_NAMES.has(name)) || REPEATED.has(name);
 }
 
 /** Where COPY copies to; undefined where that database is not here. */

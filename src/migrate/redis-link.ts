@@ -3,6 +3,7 @@
  * replies, which come in the order of the requests. Knows the protocol (RESP2) and no command but AUTH and SELECT.
  */
 import { connect, isIP, type Socket } from "node:net";
+import { addAbortSignal } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import RedisParser from "redis-parser";
 
@@ -36,6 +37,8 @@ export interface LinkOptions {
   /** TLS, with certificates as Node takes them; undefined for none. */
   tls?: Pick<ConnectionOptions, "ca" | "cert" | "key" | "rejectUnauthorized">;
   silenceMs?: number;
+  /** Ends the connection, also one that is being made. */
+  signal?: AbortSignal;
 }
 
 /** Strings are text, which goes as UTF-8; what is bytes goes as bytes. */
@@ -176,9 +179,10 @@ function withLinkErrors(reply: unknown): LinkReply {
 }
 
 function openSocket(options: LinkOptions): Promise<Socket> {
-  const { host, port, tls } = options;
+  const { host, port, signal, tls } = options;
   return new Promise((resolve, reject) => {
     const socket = tls === undefined ? connect({ host, port, noDelay: true }) : openTls(options);
+    if (signal !== undefined) addAbortSignal(signal, socket);
     const failed = (reason: string) => {
       socket.destroy();
       reject(new LinkClosed(`can't connect to ${nameOf(options)}: ${reason}`));
