@@ -5,7 +5,7 @@
 import { connect, isIP, type Socket } from "node:net";
 import { addAbortSignal } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import RedisParser from "redis-parser";
+import type RedisParser from "redis-parser";
 
 const ASCII = /^\p{ASCII}*$/u;
 
@@ -65,7 +65,9 @@ export class RedisLink {
 
   /** Rejects with LinkClosed when nobody answers there, with LinkError when the password or the database is not taken. */
   static async connect(options: LinkOptions): Promise<RedisLink> {
-    const link = new RedisLink(await openSocket(options), nameOf(options), options.silenceMs ?? SILENCE_MS);
+    // Loaded only now: it takes a server some 10 ms, and most need it never.
+    const { default: Parser } = await import("redis-parser");
+    const link = new RedisLink(await openSocket(options), Parser, nameOf(options), options.silenceMs ?? SILENCE_MS);
     const { user, password = "", database = 0 } = options;
     try {
       if (user !== undefined) await link.ask("AUTH", user, password);
@@ -78,10 +80,10 @@ export class RedisLink {
     }
   }
 
-  private constructor(socket: Socket, name: string, silenceMs: number) {
+  private constructor(socket: Socket, Parser: typeof RedisParser, name: string, silenceMs: number) {
     this.#name = name;
     this.#socket = socket;
-    this.#parser = new RedisParser({
+    this.#parser = new Parser({
       returnBuffers: true,
       returnReply: (reply) => this.#take(withLinkErrors(reply)),
       returnError: (error) => this.#take(new LinkError(error.message)),
