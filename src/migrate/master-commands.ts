@@ -12,7 +12,7 @@ import type { Database } from "../keyspace/database.js";
 import type { Argv } from "../resp/argv.js";
 import { Reply } from "../resp/reply.js";
 import { MigrateError } from "./item.js";
-import { overwrittenKey } from "./other-types.js";
+import { isOfOtherType, overwrittenKey } from "./other-types.js";
 
 /** Of what changes no data this is repeated. */
 const REPEATED = new Set(["ping", "select", "publish", "spublish"]);
@@ -22,9 +22,6 @@ const NEEDING_KEY = new Set([
   ...["expire", "expireat", "pexpire", "pexpireat", "persist"],
   ...["copy", "move", "rename", "renamenx"],
 ]);
-
-/** What may have changed any key. Masters send what scripts do, but for some before Redis 5. */
-const SCRIPTS = new Set(["eval", "evalsha", "fcall"]);
 
 /** First byte of a RESTORE's payload where it is a string. */
 const STRING_TYPE = 0;
@@ -69,7 +66,9 @@ export class MasterCommands {
 
   /** The database that the next command is about. */
   select(number: number): void {
-    this.client.database = this.#server.keyspace.databases[number] as Database;
+    const database = this.#server.keyspace.databases[number];
+    if (database === undefined) throw new MigrateError(`the master uses database ${number}, which is not here`);
+    this.client.database = database;
   }
 
   #take(argv: Argv): void {
@@ -112,13 +111,14 @@ export class MasterCommands {
   #passOver(name: string, argv: Argv): void {
     const key = overwrittenKey(name, argv);
     if (key !== undefined) this.#delete(this.client.database, key);
-    if (!REDIS_COMMAND_NAMES.has(name) || SCRIPTS.has(name)) {
+    const isKnown = isOfOtherType(name);
+    if (!isKnown) {
       this.#warn(
         name,
         `the master sends ${JSON.stringify(name)}, which can't be repeated: strings that it changes differ`,
       );
     }
-    this.#server.replication.skip(REDIS_COMMAND_NAMES.has(name) ? name : "unknown");
+    this.#server.replication.skip(isKnown || REDIS_COMMAND_NAMES.has(name) ? name : "unknown");
   }
 
   #isElsewhere(argv: Argv): boolean {
@@ -160,8 +160,9 @@ function nameOf(argv: Argv): string {
   return name === "restore-asking" ? "restore" : name;
 }
 
+/** Commands that Redis does not have are not repeated: from a master they are a module's, about keys of its own type. */
 function isRepeated({ flags, name }: Command): boolean {
-  return flags.includes("write") || REPEATED.has(name);
+  return (flags.includes("write") && REDIS_COMMAND_NAMES.has(name)) || REPEATED.has(name);
 }
 
 /** Where COPY copies to; undefined where that database is not here. */

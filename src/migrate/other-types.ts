@@ -2,7 +2,11 @@
  * What commands about other types than strings do to strings. Here such keys are not, so that their commands are passed over; but some put
  * their result over a key whatever it holds, or give a key of another type a string's name, and then that string is no more.
  */
+import { REDIS_COMMAND_NAMES } from "../commands/redis-commands.js";
 import type { Argv } from "../resp/argv.js";
+
+/** What may have changed any key. Masters send what scripts do, but for some before Redis 5. */
+const SCRIPTS = new Set(["eval", "evalsha", "fcall"]);
 
 /** Where the key stands that is overwritten. */
 const DESTINATIONS: ReadonlyMap<string, number> = new Map([
@@ -18,6 +22,14 @@ const STORING: Readonly<Record<string, { first: number; options: Readonly<Record
   georadius: { first: 6, options: { COUNT: 1, STORE: 1, STOREDIST: 1 } },
   georadiusbymember: { first: 5, options: { COUNT: 1, STORE: 1, STOREDIST: 1 } },
 };
+
+/** Commands of Redis 7.4 about the deadlines of hashes' fields: REDIS_COMMAND_NAMES are those of 7.0. */
+const FIELD_DEADLINES = new Set(["hexpire", "hexpireat", "hpersist", "hpexpire", "hpexpireat"]);
+
+/** Whether it is known what the command does, which is nothing to strings but what `overwrittenKey` says. */
+export function isOfOtherType(name: string): boolean {
+  return (REDIS_COMMAND_NAMES.has(name) && !SCRIPTS.has(name)) || FIELD_DEADLINES.has(name);
+}
 
 /** The key of its database that a command of other types may have put something else over; undefined where there is none. */
 export function overwrittenKey(name: string, argv: Argv): string | undefined {

@@ -3,8 +3,9 @@
  * replies, which come in the order of the requests. Knows the protocol (RESP2) and no command but AUTH and SELECT.
  */
 import { connect, isIP, type Socket } from "node:net";
+import { addAbortSignal } from "node:stream";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import RedisParser from "redis-parser";
+import type RedisParser from "redis-parser";
 
 const ASCII = /^\p{ASCII}*$/u;
 
@@ -36,6 +37,8 @@ export interface LinkOptions {
   /** TLS, with certificates as Node takes them; undefined for none. */
   tls?: Pick<ConnectionOptions, "ca" | "cert" | "key" | "rejectUnauthorized">;
   silenceMs?: number;
+  /** Ends the connection, also one that is being made. */
+  signal?: AbortSignal;
 }
 
 /** Strings are text, which goes as UTF-8; what is bytes goes as bytes. */
@@ -62,7 +65,9 @@ export class RedisLink {
 
   /** Rejects with LinkClosed when nobody answers there, with LinkError when the password or the database is not taken. */
   static async connect(options: LinkOptions): Promise<RedisLink> {
-    const link = new RedisLink(await openSocket(options), nameOf(options), options.silenceMs ?? SILENCE_MS);
+    // Loaded only now: it takes a server some 10 ms, and most need it never.
+    const { default: Parser } = await import("redis-parser");
+    const link = new RedisLink(await openSocket(options), Parser, nameOf(options), options.silenceMs ?? SILENCE_MS);
     const { user, password = "", database = 0 } = options;
     try {
       if (user !== undefined) await link.ask("AUTH", user, password);
@@ -75,10 +80,10 @@ export class RedisLink {
     }
   }
 
-  private constructor(socket: Socket, name: string, silenceMs: number) {
+  private constructor(socket: Socket, Parser: typeof RedisParser, name: string, silenceMs: number) {
     this.#name = name;
     this.#socket = socket;
-    this.#parser = new RedisParser({
+    this.#parser = new Parser({
       returnBuffers: true,
       returnReply: (reply) => this.#take(withLinkErrors(reply)),
       returnError: (error) => this.#take(new LinkError(error.message)),
@@ -176,9 +181,10 @@ function withLinkErrors(reply: unknown): LinkReply {
 }
 
 function openSocket(options: LinkOptions): Promise<Socket> {
-  const { host, port, tls } = options;
+  const { host, port, signal, tls } = options;
   return new Promise((resolve, reject) => {
     const socket = tls === undefined ? connect({ host, port, noDelay: true }) : openTls(options);
+    if (signal !== undefined) addAbortSignal(signal, socket);
     const failed = (reason: string) => {
       socket.destroy();
       reject(new LinkClosed(`can't connect to ${nameOf(options)}: ${reason}`));

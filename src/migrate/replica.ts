@@ -44,9 +44,9 @@ const MARK_BYTES = 40;
 class Life {
   readonly master: Master;
   readonly commands: MasterCommands;
-  isOver = false;
   /** The link to the master, while there is one. */
   socket: Socket | undefined;
+  readonly #ending = new AbortController();
   #wake: () => void = () => {};
 
   constructor(master: Master, commands: MasterCommands) {
@@ -54,9 +54,17 @@ class Life {
     this.commands = commands;
   }
 
+  get isOver(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  /** Ends the link, also one that is being made. */
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
   end(): void {
-    this.isOver = true;
-    this.socket?.destroy();
+    this.#ending.abort();
     this.#wake();
   }
 
@@ -214,6 +222,7 @@ export class Replica implements Peer {
     const link = await RedisLink.connect({
       ...life.master,
       silenceMs: replTimeout * 1000,
+      signal: life.signal,
       ...(tlsReplication ? { tls: certificates(settings) } : {}),
     });
     try {

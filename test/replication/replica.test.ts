@@ -1,5 +1,7 @@
 /** What clients of a replica may do and see, as Redis' own replica answers them, and how this server becomes a replica and a master again. */
+import { once } from "node:events";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ask, askAll } from "../support/ask.js";
 import { makeCertificate } from "../support/certificates.js";
@@ -304,6 +306,14 @@ describe.skipIf(redisMissing !== undefined)("a replica", () => {
     const away = await place.start({ args: ["--replicaof", `127.0.0.1 ${await freePort()}`] });
     await away.logged(/is down/, LINK_MS);
     expect(await away.stop()).toMatchObject({ code: 0 });
+    const silent = createServer().listen(0, "127.0.0.1");
+    onTestFinished(() => void silent.close());
+    await once(silent, "listening");
+    const accepted = once(silent, "connection");
+    const { port } = silent.address() as AddressInfo;
+    const unanswered = await place.start({ args: ["--replicaof", `127.0.0.1 ${port}`, "--repl-timeout", "3600"] });
+    await accepted;
+    expect(await unanswered.stop()).toMatchObject({ code: 0 });
   });
 
   test.skipIf(openssl === undefined)("connects by TLS", async () => {

@@ -42,6 +42,29 @@ test("scripts, and what nobody knows, are passed over with a warning, once each"
   expect(server.logged.filter((line) => line.includes("warning"))).toHaveLength(3);
 });
 
+test("deadlines of hashes' fields, which Redis has since 7.4, are no reason for a warning", () => {
+  const { server, run } = replica();
+  run("HPEXPIREAT h 1700000000000 FIELDS 1 f");
+  run("HPERSIST h FIELDS 1 f");
+  expect(Object.fromEntries(server.replication.skippedCommands)).toEqual({ hpexpireat: 1, hpersist: 1 });
+  expect(server.logged.filter((line) => line.includes("warning"))).toEqual([]);
+});
+
+test("commands of a module whose names there are here too are passed over: its keys have not come", () => {
+  const { server, client, run } = replica();
+  for (const request of ["R.SETBIT k 5 1", "R.SETINTARRAY k 1 2", "SLURP 127.0.0.1:1"]) run(request);
+  expect(client.say("EXISTS k")).toBe(":0\r\n");
+  expect(Object.fromEntries(server.replication.skippedCommands)).toEqual({ unknown: 3 });
+  expect(server.logged.filter((line) => line.includes("warning"))).toHaveLength(3);
+});
+
+test("a database that is not here can't be followed into", () => {
+  const { commands, client } = replica();
+  expect(() => commands.select(16)).toThrow(MigrateError);
+  expect(() => commands.select(Number.NaN)).toThrow(MigrateError);
+  expect(client.say("CLIENT LIST")).toContain(" db=0 ");
+});
+
 test("what is for administrators is not done for a master", () => {
   const { server, client, run } = replica();
   for (const request of ["CONFIG SET requirepass x", "SHUTDOWN", "REPLICAOF NO ONE", "SUBSCRIBE a"]) run(request);
