@@ -43,9 +43,14 @@ export async function move(plan: Move): Promise<number> {
   let report: MoveReport | undefined;
   const out = plan.isOnStdout === true ? process.stderr : process.stdout;
   try {
-    const facts = async (database: number, key: string) => await target?.facts(database, key);
-    const current = async (database: number, key: string) => await target?.current?.(database, key);
-    source = await plan.openSource(plan.dryRun ? undefined : { facts, current });
+    const there: There = {
+      get isFinal() {
+        return target?.isFinal === true;
+      },
+      facts: async (database, key) => await target?.facts(database, key),
+      current: async (database, key) => await target?.current?.(database, key),
+    };
+    source = await plan.openSource(plan.dryRun ? undefined : there);
     // Only now: where the source is nowhere, no file is made.
     target = plan.dryRun ? undefined : await plan.openTarget();
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });

@@ -78,8 +78,8 @@ live("a Redis into a file: the summary's numbers are what is there, and a server
     /^ {2}database 0: 1,002 keys, 5\.0 MB as strings, [\d.]+ [KM]B as bitmaps: [\d.]+ times smaller$/,
   );
   expect(lines[2]).toMatch(/^ {2}database 3: 1 keys, 9\.5 MB as strings, 18 B as bitmaps: 555,556 times smaller$/);
-  expect(lines[3]).toBe("  skipped: 1 keys, of type list");
-  expect(lines[4]).toBe('  skipped: "list" of database 0, of type list');
+  expect(lines[3]).toBe("  skipped: 1 keys, a list");
+  expect(lines[4]).toBe('  skipped: "list" of database 0, a list');
   expect(lines[5]).toMatch(/^ {2}14\.5 MB as strings, /);
   expect(lines.at(-2)).toBe("  verified: 1,003 keys have the source's length, number of bits and deadline");
 
