@@ -1,7 +1,9 @@
 /** What import and export share: the ends of a move, its progress, its summary and its exit code. */
-import { statSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Command } from "commander";
 import { MEMORY_DB } from "../config.js";
-import { StartError } from "../errors.js";
+import { reasonOf, StartError } from "../errors.js";
 import { MigrateError, type Source, type Target, type There } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
@@ -55,8 +57,6 @@ export async function move(plan: Move): Promise<number> {
     target = plan.dryRun ? undefined : await plan.openTarget();
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });
     report = mover.report;
-    // The store's thread has started by now.
-    limitYoungSpace();
     const display = new ProgressDisplay(report, source);
     try {
       await mover.run();
@@ -76,6 +76,12 @@ export async function move(plan: Move): Promise<number> {
   }
 }
 
+/** Ends the process where `db` is no file. */
+export function refuseMemory(db: string, command: Command): void {
+  if (db === MEMORY_DB)
+    command.error(`error: option '--db <file>' must be a file: ${MEMORY_DB} is nowhere but in a server`);
+}
+
 /** How far it came, where it had begun. */
 function brokenOff(report: MoveReport | undefined, { howToGoOn, dryRun }: Move): string {
   if (report === undefined) return "";
@@ -89,14 +95,21 @@ async function expected(error: unknown): Promise<Error> {
   throw error;
 }
 
-/** The database file, which is made where there is none. */
+/** The database file. Where there is none, it is made when the source has turned out to be good. */
 export async function openStoreTarget(db: string): Promise<Target> {
-  return (await openStore(db)).target();
+  if (existsSync(db)) return (await openStore(db)).target();
+  try {
+    accessSync(dirname(db), constants.W_OK);
+  } catch (cause) {
+    throw new StartError(`can't make ${db}: ${reasonOf(cause)}`, { cause });
+  }
+  const { LaterTarget } = await import("../migrate/later-target.js");
+  return new LaterTarget(async () => (await openStore(db)).target());
 }
 
 /** The keys of a database file that is there. */
 export async function openStoreSource(db: string, { match = "*" }: SourceFlags): Promise<Source> {
-  if (db !== MEMORY_DB && statSync(db, { throwIfNoEntry: false }) === undefined) {
+  if (!existsSync(db)) {
     throw new StartError(`can't read ${db}: there is no such file`);
   }
   return (await openStore(db)).source(toBytes(match));
@@ -104,7 +117,10 @@ export async function openStoreSource(db: string, { match = "*" }: SourceFlags):
 
 async function openStore(db: string) {
   const { Store } = await import("../store.js");
-  return Store.open(db, tell);
+  const store = Store.open(db, tell);
+  // Its thread has started.
+  limitYoungSpace();
+  return store;
 }
 
 export async function openRedisTarget(url: string, flags: RedisFlags): Promise<Target> {

@@ -8,6 +8,9 @@ import RedisParser from "redis-parser";
 
 const ASCII = /^\p{ASCII}*$/u;
 
+/** What AUTH answers of a server that has none: since Redis 6, and before. */
+const HAS_NO_PASSWORD = /without any password configured|no password is set/;
+
 /** A server that says nothing for so long while it owes a reply is given up. */
 const SILENCE_MS = 60_000;
 const CONNECT_MS = 10_000;
@@ -31,6 +34,8 @@ export interface LinkOptions {
   user?: string;
   /** Sent with AUTH before anything else; the empty string, or none, for a server without. */
   password?: string;
+  /** A server that has no password is taken too. */
+  mayBeOpen?: boolean;
   /** The database that is selected; by default 0, as it is by itself. */
   database?: number;
   /** TLS, with certificates as Node takes them; undefined for none. */
@@ -63,10 +68,13 @@ export class RedisLink {
   /** Rejects with LinkClosed when nobody answers there, with LinkError when the password or the database is not taken. */
   static async connect(options: LinkOptions): Promise<RedisLink> {
     const link = new RedisLink(await openSocket(options), nameOf(options), options.silenceMs ?? SILENCE_MS);
-    const { user, password = "", database = 0 } = options;
+    const { user, password = "", database = 0, mayBeOpen = false } = options;
     try {
       if (user !== undefined) await link.ask("AUTH", user, password);
-      else if (password !== "") await link.ask("AUTH", password);
+      else if (password !== "") {
+        const [reply] = await link.askAll([["AUTH", password]]);
+        if (reply instanceof LinkError && !(mayBeOpen && HAS_NO_PASSWORD.test(reply.message))) throw reply;
+      }
       if (database !== 0) await link.ask("SELECT", database);
       return link;
     } catch (error) {

@@ -40,6 +40,8 @@ export class RedisTarget implements Target {
   readonly #links = new Map<number, Promise<LastingLink>>();
   readonly #unfinishedName = `bitmapist-server:unfinished:${randomBytes(8).toString("hex")}`;
   #unfinished = 0;
+  /** The large value that was begun last: the next waits for it, since pieces on their way take memory that many values would take at once. */
+  #large: Promise<void> = Promise.resolve();
   /** The first database that keys came from. */
   #from: number | undefined;
 
@@ -65,11 +67,15 @@ export class RedisTarget implements Target {
   async put({ database, key, bitmap, deadline }: Item): Promise<void> {
     try {
       const link = await this.#link(database);
-      await link.run((link) =>
-        bitmap.byteLength <= WHOLE_BYTES_MAX
-          ? putWhole(link, keyArgument(key), bitmap, deadline)
-          : putPieces(link, keyArgument(key), bitmap, deadline, `${this.#unfinishedName}:${this.#unfinished++}`),
-      );
+      const name = keyArgument(key);
+      if (bitmap.byteLength <= WHOLE_BYTES_MAX) {
+        await link.run((link) => putWhole(link, name, bitmap, deadline));
+      } else {
+        const unfinished = `${this.#unfinishedName}:${this.#unfinished++}`;
+        const put = () => link.run((link) => putPieces(link, name, bitmap, deadline, unfinished));
+        this.#large = this.#large.then(put, put);
+        await this.#large;
+      }
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
       throw new MigrateError(`the target answers: ${error.message}`, { cause: error });
