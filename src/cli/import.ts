@@ -5,6 +5,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { reasonOf, StartError } from "../errors.js";
+import { BOLT_MAGIC } from "../migrate/bbolt.js";
 import type { Source, There } from "../migrate/item.js";
 import { toBytes } from "../options/kinds.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
@@ -30,7 +31,7 @@ import { addRedisFlags, isRedisUrl, type RedisFlags, refuseIdleTls, shownUrl, UR
 
 const EXPLANATION = `
 SOURCE is a URL of a running Redis, or a file whose kind is seen by its first bytes: an RDB file, CSV or JSON lines of ids, a tar of Roaring
-bitmaps, or a database of the Go bitmapist-server. "-" is stdin, whose format must be named. A bad line stops an import before any key
+bitmaps, or a database of this server or of the Go bitmapist-server. "-" is stdin, whose format must be named. A bad line stops an import before any key
 of its file has moved.
 ${URL_EXPLANATION.trim()}
 A key that is there already is replaced. --db is for a file that no server has open: give keys to a running server by --to.
@@ -89,8 +90,6 @@ const FILE_KINDS: readonly FileKind[] = [
     open: (path) => openFileSource(path, "csv"),
   },
 ];
-
-const BOLT_MAGIC = 0xed0cdaed;
 
 /** The bytes as text, without the mark that some programs put before it. */
 function textOf(head: Buffer): string {

@@ -64,7 +64,9 @@ export async function move(plan: Move): Promise<number> {
       display.stop();
     }
     await target?.close();
-    for (const line of summaryLines(report, plan)) out.write(`${line}\n`);
+    // Who does not read the summary still has the exit code.
+    out.on("error", () => {});
+    out.write(`${summaryLines(report, plan).join("\n")}\n`);
     return report.mismatches === 0 ? 0 : 1;
   } catch (error) {
     const { message } = await expected(error);

@@ -1,9 +1,9 @@
 /**
  * The keys of a running server as the source of a move: Redis 4 and later, Valkey, this server, and the Go bitmapist-server. Keys come by
- * SCAN, small values a page at a time, large ones in slices of which those without a bit are not sent at all.
+ * SCAN (redis-keys), and their values in pages and slices (redis-values): here they are joined, and those that change meanwhile read again.
  *
  * It is no snapshot: each key is as it was when it was read, and one that came or was renamed after its place was passed is not among
- * them. A value that changed while it was read is read again, a few times. For a source that is written to, a replica is the way.
+ * them. For a source that is written to, a replica is the way.
  */
 import { MIB } from "../config.js";
 import { differenceOf } from "./difference.js";
