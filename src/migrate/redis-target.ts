@@ -72,7 +72,7 @@ export class RedisTarget implements Target {
         await link.run((link) => putWhole(link, name, bitmap, deadline));
       } else {
         const unfinished = `${this.#unfinishedName}:${this.#unfinished++}`;
-        const put = () => link.run((link) => putPieces(link, name, bitmap, deadline, unfinished));
+        const put = () => link.run((link) => putLarge(link, name, bitmap, deadline, unfinished));
         this.#large = this.#large.then(put, put);
         await this.#large;
       }
@@ -131,13 +131,19 @@ async function putWhole(link: RedisLink, key: Argument, bitmap: Bitmap, deadline
   await askAll(link, deadline === NO_DEADLINE ? [set] : [["MULTI"], set, ["PEXPIREAT", key, deadline], ["EXEC"]]);
 }
 
-async function putPieces(
-  link: RedisLink,
-  key: Argument,
-  bitmap: Bitmap,
-  deadline: number,
-  name: string,
-): Promise<void> {
+/** By way of the key `name`. Where the server refuses a piece, that one goes at once, and the old value stays. */
+async function putLarge(link: RedisLink, key: Argument, bitmap: Bitmap, deadline: number, name: string): Promise<void> {
+  try {
+    await putPieces(link, bitmap, name);
+    const expire = deadline === NO_DEADLINE ? ["PERSIST", name] : ["PEXPIREAT", name, deadline];
+    await askAll(link, [["MULTI"], expire, ["RENAME", name, key], ["EXEC"]]);
+  } catch (error) {
+    if (error instanceof LinkError) await link.askAll([["DEL", name]]);
+    throw error;
+  }
+}
+
+async function putPieces(link: RedisLink, bitmap: Bitmap, name: string): Promise<void> {
   const { byteLength } = bitmap;
   // All of it at once, so that the server need not move it as it grows.
   await askAll(link, [
@@ -155,8 +161,7 @@ async function putPieces(
     await askAll(link, pieces);
     pieces = [];
   }
-  const expire = deadline === NO_DEADLINE ? ["PERSIST", name] : ["PEXPIREAT", name, deadline];
-  await askAll(link, [...pieces, ["MULTI"], expire, ["RENAME", name, key], ["EXEC"]]);
+  if (pieces.length > 0) await askAll(link, pieces);
 }
 
 /** TIME's reply in milliseconds. */
