@@ -31,8 +31,8 @@ import { addRedisFlags, isRedisUrl, type RedisFlags, refuseIdleTls, shownUrl, UR
 
 const EXPLANATION = `
 SOURCE is a URL of a running Redis, or a file whose kind is seen by its first bytes: an RDB file, CSV or JSON lines of ids, a tar of Roaring
-bitmaps, or a database of this server or of the Go bitmapist-server. "-" is stdin, whose format must be named. A bad line stops an import before any key
-of its file has moved.
+bitmaps, or a database of this server or of the Go bitmapist-server, which no server may have open. "-" is stdin, whose format must be
+named. A bad line stops an import before any key of its file has moved.
 ${URL_EXPLANATION.trim()}
 A key that is there already is replaced. --db is for a file that no server has open: give keys to a running server by --to.
 --resume goes on after a break: keys that are there already with the same length, number of bits and deadline are not read again.

@@ -57,6 +57,7 @@ export async function move(plan: Move): Promise<number> {
     target = plan.dryRun ? undefined : await plan.openTarget();
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });
     report = mover.report;
+    limitYoungSpace();
     const display = new ProgressDisplay(report, source);
     try {
       await mover.run();
@@ -120,7 +121,7 @@ export async function openStoreSource(db: string, { match = "*" }: SourceFlags):
 async function openStore(db: string) {
   const { Store } = await import("../store.js");
   const store = Store.open(db, tell);
-  // Its thread has started.
+  // Its thread, which has started by now, takes the flag back.
   limitYoungSpace();
   return store;
 }
