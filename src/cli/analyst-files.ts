@@ -1,11 +1,12 @@
 /** Files for analysts (CSV, JSON lines, an archive of Roaring bitmaps) and the Go server's own database, as the ends of a move. */
-import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
+import { createWriteStream, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { reasonOf, StartError } from "../errors.js";
 import type { Collector } from "../migrate/collector.js";
 import type { FileFormat } from "../migrate/file-target.js";
 import type { Source, Target } from "../migrate/item.js";
+import type { MadeFile } from "../migrate/rdb-target.js";
 import { madeFile } from "./made-file.js";
 import { beforeSignalsEnd } from "./signals.js";
 
@@ -25,7 +26,17 @@ export async function openFileTarget(path: string, format: FileFormatName, conte
   const wanted = await formatOf(format, content);
   if (path === STANDARD_STREAM) return new FileTarget(new Output(process.stdout, "to stdout"), wanted);
   const made = await madeFile(path);
-  return new FileTarget(new Output(createWriteStream(made.path), path), wanted, made);
+  return new FileTarget(new Output(createWriteStream(made.path, { fd: create(path, made) }), path), wanted, made);
+}
+
+/** At once, so that nobody waits for the source before a file turns out to be impossible, and none is there after it was given up. */
+function create(path: string, made: MadeFile): number {
+  try {
+    return openSync(made.path, "w");
+  } catch (cause) {
+    made.discard();
+    throw new StartError(`can't write ${path}: ${reasonOf(cause)}`, { cause });
+  }
 }
 
 async function formatOf(format: FileFormatName, content: Content): Promise<FileFormat> {

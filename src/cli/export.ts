@@ -4,8 +4,9 @@ import type { Target } from "../migrate/item.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
 import { type Content, FILE_FORMATS, type FileFormatName, openFileTarget, STANDARD_STREAM } from "./analyst-files.js";
 import { isSameFile } from "./backup.js";
-import { move, openRdbTarget, openRedisSource, openRedisTarget, openStoreSource } from "./moving.js";
-import { addRedisFlags, isRedisUrl, type RedisFlags, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
+import { whyNoFile } from "./made-file.js";
+import { move, openRdbTarget, openRedisSource, openRedisTarget, openStoreSource, refuseMemory } from "./moving.js";
+import { addRedisFlags, isRedisUrl, type RedisFlags, refuseIdleTls, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
 
 const EXPLANATION = `
 TARGET is a URL of a running Redis, or with --format a file, "-" or none for stdout. A file appears whole or not at all. A key that is there already is replaced; each is written beside its old value and takes its place whole.
@@ -46,6 +47,7 @@ function wayOf(target: string | undefined, flags: ExportFlags, command: Command)
     if (flags.from === undefined && isSameFile(flags.db, rdb)) {
       command.error("error: option '--rdb <file>' names the database itself");
     }
+    refuseNoFile(rdb, command);
     return { name: rdb, open: () => openRdbTarget(rdb, flags) };
   }
   if (target === undefined) return command.error("error: missing required argument 'target'");
@@ -63,12 +65,18 @@ function fileWay(path: string, format: FileFormatName, content: Content, flags: 
   if (flags.from === undefined && isSameFile(flags.db, path)) {
     command.error("error: argument 'target' names the database itself");
   }
+  if (path !== STANDARD_STREAM) refuseNoFile(path, command);
   return {
     name: path === STANDARD_STREAM ? "stdout" : path,
     isOnStdout: path === STANDARD_STREAM,
     whyNotVerified: "a file of this format is not read back",
     open: () => openFileTarget(path, format, content),
   };
+}
+
+function refuseNoFile(path: string, command: Command): void {
+  const why = whyNoFile(path);
+  if (why !== undefined) command.error(`error: ${why}`);
 }
 
 /** Adds the subcommand to `program`. */
@@ -99,6 +107,8 @@ export function addExportCommand(program: Command): void {
     .action(async (target: string | undefined, flags: ExportFlags, command: Command) => {
       const way = wayOf(target, flags, command);
       const { db, from, verify, dryRun } = flags;
+      if (from === undefined) refuseMemory(db, command);
+      refuseIdleTls([from, target], flags, command);
       process.exitCode = await move({
         from: shownUrl(from ?? db),
         to: way.name,

@@ -5,6 +5,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { reasonOf, StartError } from "../errors.js";
+import { BOLT_MAGIC } from "../migrate/bbolt.js";
 import type { Source, There } from "../migrate/item.js";
 import { toBytes } from "../options/kinds.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
@@ -16,13 +17,22 @@ import {
   openGoDatabaseSource,
   STANDARD_STREAM,
 } from "./analyst-files.js";
-import { move, openRdbSource, openRedisSource, openRedisTarget, openStoreTarget } from "./moving.js";
-import { addRedisFlags, isRedisUrl, type RedisFlags, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
+import { isSameFile } from "./backup.js";
+import {
+  move,
+  openRdbSource,
+  openRedisSource,
+  openRedisTarget,
+  openStoreSource,
+  openStoreTarget,
+  refuseMemory,
+} from "./moving.js";
+import { addRedisFlags, isRedisUrl, type RedisFlags, refuseIdleTls, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
 
 const EXPLANATION = `
 SOURCE is a URL of a running Redis, or a file whose kind is seen by its first bytes: an RDB file, CSV or JSON lines of ids, a tar of Roaring
-bitmaps, or a database of the Go bitmapist-server. "-" is stdin, whose format must be named. A bad line stops an import before any key
-of its file has moved.
+bitmaps, or a database of this server or of the Go bitmapist-server, which no server may have open. "-" is stdin, whose format must be
+named. A bad line stops an import before any key of its file has moved.
 ${URL_EXPLANATION.trim()}
 A key that is there already is replaced. --db is for a file that no server has open: give keys to a running server by --to.
 --resume goes on after a break: keys that are there already with the same length, number of bits and deadline are not read again.
@@ -65,23 +75,26 @@ const FILE_KINDS: readonly FileKind[] = [
     open: openGoBoltSource,
   },
   {
-    name: "an SQLite database of the Go server",
+    name: "an SQLite database of this server or of the Go server",
     fits: (head) => head.toString("latin1", 0, 16) === "SQLite format 3\0",
-    open: openGoDatabaseSource,
+    open: openDatabaseSource,
   },
   {
     name: "JSON lines",
-    fits: (head) => /^\s*\{/.test(head.toString("latin1")),
+    fits: (head) => /^\s*\{/.test(textOf(head)),
     open: (path) => openFileSource(path, "ndjson"),
   },
   {
     name: "a CSV file",
-    fits: (head, path) => path.endsWith(".csv") || isCsvHeader(head.toString("latin1")),
+    fits: (head, path) => path.endsWith(".csv") || isCsvHeader(textOf(head)),
     open: (path) => openFileSource(path, "csv"),
   },
 ];
 
-const BOLT_MAGIC = 0xed0cdaed;
+/** The bytes as text, without the mark that some programs put before it. */
+function textOf(head: Buffer): string {
+  return head.toString("utf8").replace(/^\ufeff/, "");
+}
 
 /** Whether a file begins with a line of column names, of which one is that of the keys. */
 function isCsvHeader(head: string): boolean {
@@ -130,7 +143,14 @@ export function addImportCommand(program: Command): void {
     });
 }
 
-function refuseContradictions(source: string, { format, merge, to, dryRun }: ImportFlags, command: Command): void {
+function refuseContradictions(source: string, flags: ImportFlags, command: Command): void {
+  const { format, merge, to, db, dryRun, resume } = flags;
+  if (to === undefined) refuseMemory(db, command);
+  refuseIdleTls([source, to], flags, command);
+  if (to === undefined && isSameFile(source, db)) command.error("error: argument 'source' names the database itself");
+  if (resume === true && dryRun === true) {
+    command.error("error: option '--resume' cannot be used with option '--dry-run', which does not look at the target");
+  }
   if (format !== undefined && isRedisUrl(source)) {
     command.error("error: option '--format <format>' is for a file, not for a running Redis");
   }
@@ -154,6 +174,12 @@ async function openFile(path: string, flags: ImportFlags): Promise<Source> {
   const { format } = flags;
   const source = format === undefined ? await kindOf(path).open(path, flags) : await openFileSource(path, format);
   return flags.match === undefined ? source : new FilteredSource(source, toBytes(flags.match));
+}
+
+/** A database of this server, or of the Go server's later versions. */
+async function openDatabaseSource(path: string, flags: ImportFlags): Promise<Source> {
+  const { fileKind } = await import("../storage/schema.js");
+  return fileKind(path).kind === "ours" ? openStoreSource(path, flags) : openGoDatabaseSource(path);
 }
 
 function kindOf(path: string): FileKind {

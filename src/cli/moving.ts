@@ -1,7 +1,9 @@
 /** What import and export share: the ends of a move, its progress, its summary and its exit code. */
-import { statSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Command } from "commander";
 import { MEMORY_DB } from "../config.js";
-import { StartError } from "../errors.js";
+import { reasonOf, StartError } from "../errors.js";
 import { MigrateError, type Source, type Target, type There } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
@@ -43,14 +45,18 @@ export async function move(plan: Move): Promise<number> {
   let report: MoveReport | undefined;
   const out = plan.isOnStdout === true ? process.stderr : process.stdout;
   try {
-    const facts = async (database: number, key: string) => await target?.facts(database, key);
-    const current = async (database: number, key: string) => await target?.current?.(database, key);
-    source = await plan.openSource(plan.dryRun ? undefined : { facts, current });
+    const there: There = {
+      get isFinal() {
+        return target?.isFinal === true;
+      },
+      facts: async (database, key) => await target?.facts(database, key),
+      current: async (database, key) => await target?.current?.(database, key),
+    };
+    source = await plan.openSource(plan.dryRun ? undefined : there);
     // Only now: where the source is nowhere, no file is made.
     target = plan.dryRun ? undefined : await plan.openTarget();
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });
     report = mover.report;
-    // The store's thread has started by now.
     limitYoungSpace();
     const display = new ProgressDisplay(report, source);
     try {
@@ -59,7 +65,9 @@ export async function move(plan: Move): Promise<number> {
       display.stop();
     }
     await target?.close();
-    for (const line of summaryLines(report, plan)) out.write(`${line}\n`);
+    // Who does not read the summary still has the exit code.
+    out.on("error", () => {});
+    out.write(`${summaryLines(report, plan).join("\n")}\n`);
     return report.mismatches === 0 ? 0 : 1;
   } catch (error) {
     const { message } = await expected(error);
@@ -69,6 +77,12 @@ export async function move(plan: Move): Promise<number> {
   } finally {
     await source?.close();
   }
+}
+
+/** Ends the process where `db` is no file. */
+export function refuseMemory(db: string, command: Command): void {
+  if (db === MEMORY_DB)
+    command.error(`error: option '--db <file>' must be a file: ${MEMORY_DB} is nowhere but in a server`);
 }
 
 /** How far it came, where it had begun. */
@@ -84,14 +98,21 @@ async function expected(error: unknown): Promise<Error> {
   throw error;
 }
 
-/** The database file, which is made where there is none. */
+/** The database file. Where there is none, it is made when the source has turned out to be good. */
 export async function openStoreTarget(db: string): Promise<Target> {
-  return (await openStore(db)).target();
+  if (existsSync(db)) return (await openStore(db)).target();
+  try {
+    accessSync(dirname(db), constants.W_OK);
+  } catch (cause) {
+    throw new StartError(`can't make ${db}: ${reasonOf(cause)}`, { cause });
+  }
+  const { LaterTarget } = await import("../migrate/later-target.js");
+  return new LaterTarget(async () => (await openStore(db)).target());
 }
 
 /** The keys of a database file that is there. */
 export async function openStoreSource(db: string, { match = "*" }: SourceFlags): Promise<Source> {
-  if (db !== MEMORY_DB && statSync(db, { throwIfNoEntry: false }) === undefined) {
+  if (!existsSync(db)) {
     throw new StartError(`can't read ${db}: there is no such file`);
   }
   return (await openStore(db)).source(toBytes(match));
@@ -99,7 +120,10 @@ export async function openStoreSource(db: string, { match = "*" }: SourceFlags):
 
 async function openStore(db: string) {
   const { Store } = await import("../store.js");
-  return Store.open(db, tell);
+  const store = Store.open(db, tell);
+  // Its thread, which has started by now, takes the flag back.
+  limitYoungSpace();
+  return store;
 }
 
 export async function openRedisTarget(url: string, flags: RedisFlags): Promise<Target> {

@@ -31,6 +31,17 @@ export function isRedisUrl(text: string): boolean {
   return /^rediss?:/i.test(text);
 }
 
+/** Ends the process where options say how TLS is to be, and nothing speaks TLS. */
+export function refuseIdleTls(ends: readonly (string | undefined)[], flags: RedisFlags, command: Command): void {
+  const urls = ends.filter((end) => end !== undefined && isRedisUrl(end));
+  const given = (["tls", "cacert", "cert", "key", "insecure"] as const).find((name) => flags[name] !== undefined);
+  if (given === undefined || (flags.tls === true && urls.length > 0)) return;
+  if (urls.some((url) => /^rediss:/i.test(url ?? ""))) return;
+  command.error(
+    `error: option '--${given}' is for a link to a running Redis by TLS: rediss://, or redis:// with --tls`,
+  );
+}
+
 /** A URL without what is secret in it; any other name as it is. */
 export function shownUrl(text: string): string {
   return isRedisUrl(text) ? text.replace(/\/\/.*@/s, "//") : text;
@@ -39,8 +50,12 @@ export function shownUrl(text: string): string {
 /** What the URL, the options and the environment say together. Throws StartError. */
 export function linkOptions(url: string, flags: RedisFlags): { link: LinkOptions; database: number | undefined } {
   const { tls, database, ...address } = parse(url);
-  const password = address.password ?? process.env.REDISCLI_AUTH ?? "";
-  const link: LinkOptions = { ...address, password };
+  const fromEnvironment = process.env.REDISCLI_AUTH;
+  const link: LinkOptions =
+    address.password === undefined && fromEnvironment !== undefined
+      ? // Of two servers perhaps only one has a password.
+        { ...address, password: fromEnvironment, mayBeOpen: true }
+      : address;
   if (tls || flags.tls === true) {
     const { cacert, cert, key, insecure } = flags;
     link.tls = {

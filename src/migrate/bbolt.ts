@@ -8,7 +8,8 @@ import { MIB } from "../config.js";
 import { reasonOf } from "../errors.js";
 import { MigrateError } from "./item.js";
 
-const MAGIC = 0xed0cdaed;
+/** Stands at byte 16 of a file. */
+export const BOLT_MAGIC = 0xed0cdaed;
 const VERSION = 2;
 const PAGE_HEADER_BYTES = 16;
 const ELEMENT_BYTES = 16;
@@ -102,7 +103,7 @@ export class BoltFile {
 
   #metaAt(at: number): Meta | undefined {
     const bytes = this.#read(at + PAGE_HEADER_BYTES, META_BYTES);
-    if (bytes.length < META_BYTES || bytes.readUInt32LE(0) !== MAGIC || bytes.readUInt32LE(4) !== VERSION)
+    if (bytes.length < META_BYTES || bytes.readUInt32LE(0) !== BOLT_MAGIC || bytes.readUInt32LE(4) !== VERSION)
       return undefined;
     if (bytes.readBigUInt64LE(META_CHECKED_BYTES) !== fnv1a(bytes.subarray(0, META_CHECKED_BYTES))) return undefined;
     const pageBytes = bytes.readUInt32LE(8);

@@ -52,7 +52,7 @@ export interface Source {
 }
 
 /** What a source may ask of where its items go. */
-export type There = Pick<Target, "facts" | "current">;
+export type There = Pick<Target, "isFinal" | "facts" | "current">;
 
 /** Where items go. A key that is there already is replaced, its deadline too. */
 export interface Target {

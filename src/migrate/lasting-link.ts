@@ -17,8 +17,6 @@ export class LastingLink {
   readonly #onTrouble: (message: string) => void;
   readonly #pausesMs: readonly number[];
   #link: Promise<RedisLink>;
-  /** How many connections were made. */
-  connections = 1;
   readonly #closing = new AbortController();
 
   /** Rejects with LinkClosed or LinkError when the first attempt fails: what never was is not waited for. */
@@ -82,9 +80,7 @@ export class LastingLink {
     for (const pauseMs of this.#pausesMs) {
       try {
         await sleep(pauseMs, undefined, this.#closing);
-        const link = await connectToLiving(this.#options);
-        this.connections++;
-        return link;
+        return await connectToLiving(this.#options);
       } catch (error) {
         if (this.#closing.signal.aborted) break;
         // One that is just starting says LOADING, or does not know its users yet.

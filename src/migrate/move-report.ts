@@ -1,5 +1,5 @@
 /** What a move has done so far, in numbers that add up: `keys` are those moved, and each is verified, has expired since, or differs. */
-import { GONE, type Item, type Skipped, THERE_ALREADY } from "./item.js";
+import { GONE, type Skipped, THERE_ALREADY } from "./item.js";
 
 /** Keys that are kept by name for the summary: those that were skipped, those that differ, and the largest. */
 export const LISTED_MAX = 20;
@@ -51,8 +51,8 @@ export class MoveReport implements Totals {
     if (this.listedSkipped.length < LISTED_MAX) this.listedSkipped.push(skipped);
   }
 
-  moved({ database, key, bitmap }: Item): void {
-    const moved = { database, key, stringBytes: bitmap.byteLength, bitmapBytes: bitmap.portableBytes };
+  moved(moved: MovedKey): void {
+    const { database } = moved;
     const totals = this.databases.get(database) ?? { keys: 0, stringBytes: 0, bitmapBytes: 0 };
     this.databases.set(database, totals);
     for (const sum of [this, totals]) {

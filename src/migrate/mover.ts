@@ -86,7 +86,7 @@ export class Mover {
       return this.report.skip({ database, key, reason: GONE });
     }
     const bytes = bitmap.portableBytes;
-    this.report.moved(item);
+    const moved = { database, key, stringBytes: bitmap.byteLength, bitmapBytes: bytes };
     const { cardinality, byteLength } = item.facts ?? bitmap;
     const expected = { database, key, deadline, cardinality, byteLength };
     this.#puts++;
@@ -95,6 +95,7 @@ export class Mover {
       .put(item)
       .then(
         () => {
+          this.report.moved(moved);
           if (this.#verify) this.#unverified.push(expected);
         },
         (error: unknown) => {

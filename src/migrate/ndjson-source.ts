@@ -86,6 +86,7 @@ function lineOf(value: unknown): Line {
     throw new Error("the line is no JSON object");
   const { database, key, byte_length: byteLength, expires_at: expiresAt, ids } = value as Record<string, unknown>;
   if (typeof key !== "string") throw new Error('"key" is no string');
+  if (/\p{Surrogate}/u.test(key)) throw new Error('"key" has half of a surrogate pair, which is no character');
   return {
     database: integer(database ?? 0, "database", Number.MAX_SAFE_INTEGER),
     key: keyOfText(Buffer.from(key, "utf8").toString("latin1")),

@@ -9,6 +9,9 @@ import type RedisParser from "redis-parser";
 
 const ASCII = /^\p{ASCII}*$/u;
 
+/** What AUTH answers of a server that has none: since Redis 6, and before. */
+const HAS_NO_PASSWORD = /without any password configured|no password is set/;
+
 /** A server that says nothing for so long while it owes a reply is given up. */
 const SILENCE_MS = 60_000;
 const CONNECT_MS = 10_000;
@@ -32,6 +35,8 @@ export interface LinkOptions {
   user?: string;
   /** Sent with AUTH before anything else; the empty string, or none, for a server without. */
   password?: string;
+  /** A server that has no password is taken too. */
+  mayBeOpen?: boolean;
   /** The database that is selected; by default 0, as it is by itself. */
   database?: number;
   /** TLS, with certificates as Node takes them; undefined for none. */
@@ -68,10 +73,13 @@ export class RedisLink {
     // Loaded only now: it takes a server some 10 ms, and most need it never.
     const { default: Parser } = await import("redis-parser");
     const link = new RedisLink(await openSocket(options), Parser, nameOf(options), options.silenceMs ?? SILENCE_MS);
-    const { user, password = "", database = 0 } = options;
+    const { user, password = "", database = 0, mayBeOpen = false } = options;
     try {
       if (user !== undefined) await link.ask("AUTH", user, password);
-      else if (password !== "") await link.ask("AUTH", password);
+      else if (password !== "") {
+        const [reply] = await link.askAll([["AUTH", password]]);
+        if (reply instanceof LinkError && !(mayBeOpen && HAS_NO_PASSWORD.test(reply.message))) throw reply;
+      }
       if (database !== 0) await link.ask("SELECT", database);
       return link;
     } catch (error) {

@@ -22,9 +22,7 @@ import {
 const WHOLE_BYTES_MAX = 64 * KIB;
 /** Bytes of a piece of a larger one, and pieces that are sent at a time. */
 const PIECE_BYTES = 64 * KIB;
-const PIECES_AT_ONCE = 16;
-/** Larger values that are written at a time: each has its pieces on the way. */
-const LANES = 4;
+const PIECES_AT_ONCE = 32;
 /** A value that was being written when the move broke off goes after so long, in milliseconds. */
 const UNFINISHED_MS = 3_600_000;
 
@@ -39,11 +37,13 @@ export interface RedisTargetOptions {
 export class RedisTarget implements Target {
   readonly #options: RedisTargetOptions;
   readonly #dialect: RedisDialect;
-  readonly #links = new Map<number, Promise<LastingLink>>();
+  /** By database. */
+  readonly #links = new Map<number, LastingLink>();
+  readonly #first: LastingLink;
   readonly #unfinishedName = `bitmapist-server:unfinished:${randomBytes(8).toString("hex")}`;
   #unfinished = 0;
-  /** Each resolves when the last of the larger values that were given to it is written. */
-  readonly #lanes: Promise<unknown>[] = Array.from({ length: LANES }, () => Promise.resolve());
+  /** The large value that was begun last: the next waits for it, since pieces on their way take memory that many values would take at once. */
+  #large: Promise<void> = Promise.resolve();
   /** The first database that keys came from. */
   #from: number | undefined;
 
@@ -52,26 +52,32 @@ export class RedisTarget implements Target {
     const database = options.into ?? 0;
     const link = await LastingLink.open({ ...options.link, database }, options.onTrouble);
     try {
-      const target = new RedisTarget(options, await link.run(askDialect));
-      target.#links.set(database, Promise.resolve(link));
-      return target;
+      return new RedisTarget(options, await link.run(askDialect), link);
     } catch (error) {
       await link.close();
       throw error;
     }
   }
 
-  private constructor(options: RedisTargetOptions, dialect: RedisDialect) {
+  private constructor(options: RedisTargetOptions, dialect: RedisDialect, first: LastingLink) {
     this.#options = options;
     this.#dialect = dialect;
+    this.#first = first;
+    this.#links.set(options.into ?? 0, first);
   }
 
   async put({ database, key, bitmap, deadline }: Item): Promise<void> {
     try {
-      const link = await this.#link(database);
+      const link = this.#link(database);
       const name = keyArgument(key);
-      if (bitmap.byteLength <= WHOLE_BYTES_MAX) await link.run((link) => putWhole(link, name, bitmap, deadline));
-      else await this.#inLane((unfinished) => link.run((link) => putPieces(link, name, bitmap, deadline, unfinished)));
+      if (bitmap.byteLength <= WHOLE_BYTES_MAX) {
+        await link.run((link) => putWhole(link, name, bitmap, deadline));
+      } else {
+        const unfinished = `${this.#unfinishedName}:${this.#unfinished++}`;
+        const put = () => link.run((link) => putLarge(link, name, bitmap, deadline, unfinished));
+        this.#large = this.#large.then(put, put);
+        await this.#large;
+      }
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
       throw new MigrateError(`the target answers: ${error.message}`, { cause: error });
@@ -80,18 +86,8 @@ export class RedisTarget implements Target {
     }
   }
 
-  /** Writes a larger value behind the others of its lane. */
-  #inLane(write: (unfinished: string) => Promise<void>): Promise<void> {
-    const number = this.#unfinished++;
-    const before = this.#lanes[number % LANES] as Promise<unknown>;
-    const written = before.then(() => write(`${this.#unfinishedName}:${number}`));
-    // Whoever waits for this one hears of its failure; the next is written all the same.
-    this.#lanes[number % LANES] = written.catch(() => {});
-    return written;
-  }
-
   async facts(database: number, key: string): Promise<TargetFacts | undefined> {
-    const link = await this.#link(database);
+    const link = this.#link(database);
     const name = keyArgument(key);
     const { expiry } = this.#dialect;
     const [length, count, ttl, time] = await link.run((link) =>
@@ -109,16 +105,15 @@ export class RedisTarget implements Target {
 
   /** Waits for the disk where the server can be asked to: this one, and Redis from 7.2 on with an append-only file. */
   async finish(): Promise<void> {
-    for (const link of await Promise.all(this.#links.values()))
-      await link.run((link) => link.askAll([["WAITAOF", 1, 0, 0]]));
+    for (const link of this.#links.values()) await link.run((link) => link.askAll([["WAITAOF", 1, 0, 0]]));
   }
 
   async close(): Promise<void> {
-    for (const link of this.#links.values()) await (await link.catch(() => undefined))?.close();
+    for (const link of this.#links.values()) await link.close();
   }
 
-  #link(from: number): Promise<LastingLink> {
-    const { link, into, onTrouble } = this.#options;
+  #link(from: number): LastingLink {
+    const { into } = this.#options;
     this.#from ??= from;
     if (into !== undefined && from !== this.#from) {
       throw new MigrateError(
@@ -126,9 +121,9 @@ export class RedisTarget implements Target {
       );
     }
     const database = into ?? from;
-    const known = this.#links.get(database) ?? LastingLink.open({ ...link, database }, onTrouble);
-    this.#links.set(database, known);
-    return known;
+    const link = this.#links.get(database) ?? this.#first.beside(database);
+    this.#links.set(database, link);
+    return link;
   }
 }
 
@@ -137,13 +132,19 @@ async function putWhole(link: RedisLink, key: Argument, bitmap: Bitmap, deadline
   await askAll(link, deadline === NO_DEADLINE ? [set] : [["MULTI"], set, ["PEXPIREAT", key, deadline], ["EXEC"]]);
 }
 
-async function putPieces(
-  link: RedisLink,
-  key: Argument,
-  bitmap: Bitmap,
-  deadline: number,
-  name: string,
-): Promise<void> {
+/** By way of the key `name`. Where the server refuses a piece, that one goes at once, and the old value stays. */
+async function putLarge(link: RedisLink, key: Argument, bitmap: Bitmap, deadline: number, name: string): Promise<void> {
+  try {
+    await putPieces(link, bitmap, name);
+    const expire = deadline === NO_DEADLINE ? ["PERSIST", name] : ["PEXPIREAT", name, deadline];
+    await askAll(link, [["MULTI"], expire, ["RENAME", name, key], ["EXEC"]]);
+  } catch (error) {
+    if (error instanceof LinkError) await link.askAll([["DEL", name]]);
+    throw error;
+  }
+}
+
+async function putPieces(link: RedisLink, bitmap: Bitmap, name: string): Promise<void> {
   const { byteLength } = bitmap;
   // All of it at once, so that the server need not move it as it grows.
   await askAll(link, [
@@ -161,8 +162,7 @@ async function putPieces(
     await askAll(link, pieces);
     pieces = [];
   }
-  const expire = deadline === NO_DEADLINE ? ["PERSIST", name] : ["PEXPIREAT", name, deadline];
-  await askAll(link, [...pieces, ["MULTI"], expire, ["RENAME", name, key], ["EXEC"]]);
+  if (pieces.length > 0) await askAll(link, pieces);
 }
 
 /** TIME's reply in milliseconds. */

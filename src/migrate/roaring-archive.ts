@@ -13,6 +13,7 @@ import { ByteStream } from "./byte-stream.js";
 import type { FileFormat } from "./file-target.js";
 import { type Input, InputReader } from "./input.js";
 import type { Item, MigrateError, Source } from "./item.js";
+import { ExactKeys } from "./seen-keys.js";
 import { ARCHIVE_END, BLOCK_BYTES, fileHeader, MEMBER, padding, readAttributes, readHeader } from "./tar.js";
 
 /** Names of the attributes: bytes of the string where its last byte is 0, and wall-clock milliseconds. */
@@ -44,6 +45,7 @@ export const ROARING_ARCHIVE: FileFormat = {
 export class RoaringArchiveSource implements Source {
   readonly #input: InputReader;
   readonly #stream: ByteStream;
+  readonly #names = new ExactKeys();
 
   constructor(input: Input) {
     this.#input = new InputReader(input);
@@ -100,6 +102,8 @@ export class RoaringArchiveSource implements Source {
     const [, number, escaped] = /^(?:\.\/)?(\d{1,5})\/([^/]*)\.roaring$/.exec(name) ?? [];
     const key = escaped === undefined ? undefined : unescapeKey(escaped);
     if (key === undefined) throw this.#error(`${JSON.stringify(name)} is no name of a bitmap, like 0/key${SUFFIX}`);
+    // Which of both is meant can't be known before the end of the archive.
+    if (this.#names.add(`${Number(number)}/${key}`)) throw this.#error(`${name} is there twice`);
     const problem = portableProblem(portable);
     if (problem !== undefined) throw this.#error(`${name} is no Roaring bitmap in the portable format: ${problem}`);
     const bitmap = Bitmap.fromPortable(portable, 0);

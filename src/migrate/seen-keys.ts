@@ -1,8 +1,6 @@
-/**
- * Whether a key was seen before, in bounded memory (a Bloom filter): "no" is certain, "perhaps" is wrong once in 10,000 times while there are
- * up to ten million keys, and more often beyond. Whoever is told "perhaps" must find out.
- */
+/** Which keys were seen before: perhaps, in bounded memory, or for certain, in memory for each. */
 import { keyHash } from "../keyspace/hash.js";
+import { ByteIndex } from "./byte-index.js";
 
 /** 2^28 bits: 32 MiB, of which the system gives what is touched. */
 const BITS = 2 ** 28;
@@ -12,6 +10,10 @@ const LOW = 2 ** 32;
 /** Spreads the 20 upper bits of a hash over all. */
 const SPREAD = 0x9e3779b1;
 
+/**
+ * In bounded memory (a Bloom filter): "not before" is certain, "perhaps" is wrong once in 10,000 times while there are up to ten million keys,
+ * and more often beyond. Whoever is told "perhaps" must find out.
+ */
 export class SeenKeys {
   readonly #bits = new Uint8Array(BITS / 8);
 
@@ -31,5 +33,18 @@ export class SeenKeys {
       this.#bits[byte] = before | mask;
     }
     return seen;
+  }
+}
+
+/** For certain: each key takes its bytes and some 50 more. */
+export class ExactKeys {
+  readonly #keys = new ByteIndex();
+
+  /** Notes the key, and says whether it was seen before. */
+  add(key: string): boolean {
+    const bytes = Buffer.from(key, "latin1");
+    if (this.#keys.find(bytes, 0, bytes.length) !== undefined) return true;
+    this.#keys.add(bytes, 0, bytes.length, 0);
+    return false;
   }
 }

@@ -28,7 +28,7 @@ export function openGoDatabase(path: string): GoDatabase {
   }
   try {
     const select = file.prepare<[], GoDatabaseRow>(
-      "SELECT CAST(name AS BLOB) AS key, CAST(bytes AS BLOB) AS portable, expireat AS expireAt FROM bitmaps ORDER BY rowid",
+      "SELECT CAST(COALESCE(name, '') AS BLOB) AS key, CAST(COALESCE(bytes, '') AS BLOB) AS portable, COALESCE(CAST(expireat AS INTEGER), 0) AS expireAt FROM bitmaps ORDER BY rowid",
     );
     return { rows: () => told(path, select.iterate()), close: () => file.close() };
   } catch (cause) {

@@ -1,5 +1,5 @@
 /** Files for analysts and the Go server's databases, end to end: the built program writes and reads them. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { ask } from "../support/ask.js";
@@ -122,7 +122,53 @@ test("a bad line is told with its number, and nothing of its file is imported", 
   const { code, stderr } = await run(box, ["import", "bad.csv", "--db", "db"]);
   expect(code).toBe(1);
   expect(stderr).toBe('error: bad.csv:1002: "x" is no id: it must be an integer from 0 on; broken off after 0 keys\n');
-  expect(await everything(box, "db", "csv")).toEqual(["", "database,key,id"]);
+  expect(existsSync(box.path("db"))).toBe(false);
+});
+
+test("a database of this server is imported as any file, with lengths, deadlines and all databases", async () => {
+  const box = await filled();
+  const { code, stdout } = await run(box, ["import", "full.db", "--db", "copy.db"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain("verified: 48 keys");
+  expect(await everything(box, "copy.db")).toEqual(await everything(box, "full.db"));
+  await run(box, ["import", "full.db", "--db", "part.db", "--match", "key:1?"]);
+  expect(await everything(box, "part.db", "csv")).toContainEqual(expect.stringMatching(/^7,key:19,\d+$/));
+  expect((await everything(box, "part.db")).length).toBe(21);
+});
+
+test("an archive with a name twice is refused: which one is meant?", async () => {
+  const box = sandbox();
+  await run(box, ["import", "-", "--format", "csv", "--db", "db"], "key,id\na,1\n");
+  await run(box, ["export", "one.tar", "--format", "roaring", "--db", "db"]);
+  const one = readFileSync(box.path("one.tar"));
+  writeFileSync(box.path("two.tar"), Buffer.concat([one.subarray(0, -1024), one]));
+  const { code, stderr } = await run(box, ["import", "two.tar", "--db", "other"]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^error: two\.tar: 0\/a\.roaring is there twice \(before byte \d+\); broken off after 1 keys$/m,
+  );
+});
+
+test("a mark before the text does not hide what a file is", async () => {
+  const box = sandbox();
+  writeFileSync(box.path("rows"), "\ufeffkey,id\na,1\n");
+  writeFileSync(box.path("lines"), '\ufeff{"key":"b","ids":[2]}\n');
+  for (const file of ["rows", "lines"])
+    expect(await run(box, ["import", file, "--db", "db"])).toMatchObject({ code: 0 });
+  expect(await everything(box, "db", "csv")).toEqual(["", "0,a,1", "0,b,2", "database,key,id"]);
+});
+
+test("a pipe or a device stays what it is", async () => {
+  const box = await filled();
+  await runProgram("mkfifo", [box.path("pipe")]);
+  for (const way of [
+    ["pipe", "--format", "csv"],
+    ["--rdb", "pipe"],
+  ]) {
+    const { code, stderr } = await run(box, ["export", ...way, "--db", "full.db"]);
+    expect([code, stderr]).toEqual([1, "error: pipe is no file; what is to go there can be written to stdout\n"]);
+  }
+  expect(statSync(box.path("pipe")).isFIFO()).toBe(true);
 });
 
 test("an export that breaks off leaves the file that was there, and nothing beside it", async () => {
@@ -138,6 +184,7 @@ test("an export that breaks off leaves the file that was there, and nothing besi
 
 test("mistakes are one line", async () => {
   const box = await filled();
+  edit(box.path("other.db"), "CREATE TABLE bitmaps (id INTEGER)");
   const mistakes: [string, string][] = [
     [
       "export out.csv --db full.db",
@@ -151,7 +198,20 @@ test("mistakes are one line", async () => {
     ["export x --statistics --db full.db", "error: option '--statistics' needs --format csv or --format ndjson"],
     ["export nowhere/out.csv --format csv --db full.db", "error: can't write nowhere/out.csv: ENOENT"],
     ["import - --db x.db", "error: for stdin --format must say what it is"],
-    ["import full.db --db x.db", "error: full.db is an SQLite file of another program"],
+    ["import full.db --db full.db", "error: argument 'source' names the database itself"],
+    ["import other.db --db x.db", "error: other.db is an SQLite file of another program"],
+    ["import full.db --db :memory:", "error: option '--db <file>' must be a file"],
+    ["export --format csv --db :memory:", "error: option '--db <file>' must be a file"],
+    ["import full.db --db nowhere/x.db", "error: can't make nowhere/x.db: ENOENT"],
+    ["import full.db --db x.db --tls", "error: option '--tls' is for a link to a running Redis by TLS"],
+    [
+      "export redis://127.0.0.1:1 --db full.db --insecure",
+      "error: option '--insecure' is for a link to a running Redis",
+    ],
+    [
+      "import redis://127.0.0.1:1 --resume --dry-run",
+      "error: option '--resume' cannot be used with option '--dry-run'",
+    ],
     ["import absent.csv --db x.db", "error: can't read absent.csv: ENOENT"],
   ];
   for (const [argv, message] of mistakes) {

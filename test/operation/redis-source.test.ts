@@ -5,8 +5,11 @@ import type { Database } from "../../src/keyspace/database.js";
 import { NO_DEADLINE } from "../../src/keyspace/storage.js";
 import { GONE, type Item, MigrateError, THERE_ALREADY } from "../../src/migrate/item.js";
 import { KeyspaceTarget } from "../../src/migrate/keyspace-target.js";
+import { LastingLink } from "../../src/migrate/lasting-link.js";
 import type { MoveReport } from "../../src/migrate/move-report.js";
 import { Mover } from "../../src/migrate/mover.js";
+import { RdbTarget } from "../../src/migrate/rdb-target.js";
+import { pagesOfScan } from "../../src/migrate/redis-keys.js";
 import { RedisSource, type RedisSourceOptions } from "../../src/migrate/redis-source.js";
 import { Store } from "../../src/store.js";
 import { ask, askAll } from "../support/ask.js";
@@ -17,6 +20,7 @@ import { startPeer } from "../support/redis-peer.js";
 import { RedisServer, redisMissing, sayRedisMissing } from "../support/redis-server.js";
 import { eventually } from "../support/server-process.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
+import { temporaryFolder } from "../support/temporary-folder.js";
 
 const HOST = "127.0.0.1";
 const MB = 1024 * 1024;
@@ -122,11 +126,11 @@ live("strings of every kind, deadlines, all databases; other types are skipped a
   expect(moving.value("last", 15)?.bytes).toBe("\x01");
   expect([moving.keys(0), moving.keys(3), moving.keys(15)]).toEqual([strings.size, 1, 1]);
   expect(skippedOf(report)).toEqual({
-    "of type list": 3,
-    "of type set": 1,
-    "of type hash": 1,
-    "of type zset": 1,
-    "of type stream": 1,
+    "a list": 3,
+    "a set": 1,
+    "a hash": 1,
+    "a sorted set": 1,
+    "a stream": 1,
   });
   expect(report.listedSkipped.map(({ database, key }) => `${database} ${key}`).sort()).toEqual([
     "0 hash",
@@ -173,7 +177,7 @@ live("--match: only keys that match, of all databases", async () => {
   const moving = new Moving();
   const report = await moving.from(server.port, { pattern: "trackist_*" });
   expect(report).toMatchObject({ keys: 2, verified: 2 });
-  expect(skippedOf(report)).toEqual({ "of type list": 1 });
+  expect(skippedOf(report)).toEqual({ "a list": 1 });
   expect([moving.keys(0), moving.keys(2)]).toEqual([1, 1]);
 });
 
@@ -260,6 +264,30 @@ describe("a link that breaks", () => {
     expect(moving.keys()).toBe(keys);
   });
 
+  live("amid the last page, to a server that was started anew: no key is missed", async () => {
+    const [{ client, server }, anew] = [await startRedis(), await startRedis()];
+    const keys = Array.from({ length: 3000 }, (_, i) => `k:${i}`);
+    for (const each of [client, anew.client])
+      await askAll(
+        each,
+        keys.map((key) => ["SETBIT", key, "1", "1"]),
+      );
+    const all = async (proxy: TcpProxy, next: number) => {
+      const link = await LastingLink.open({ host: HOST, port: proxy.port }, () => {});
+      proxy.target = next;
+      const found = new Set<string>();
+      for await (const page of pagesOfScan(link, "*")) for (const key of page) found.add(key);
+      await link.close();
+      return found.size;
+    };
+    const whole = await TcpProxy.start(server.port);
+    expect(await all(whole, server.port)).toBe(keys.length);
+    // Inside the last page, or what was asked together with it.
+    const proxy = await TcpProxy.start(server.port, [whole.received - 100]);
+    expect(await all(proxy, anew.server.port)).toBe(keys.length);
+    expect(proxy.connections).toBe(2);
+  });
+
   live("each time at the same place is given up", async () => {
     const { client, server } = await startRedis();
     await fill(client);
@@ -284,7 +312,7 @@ live("resume: what is there with the same length, bits and deadline is not read 
   ]);
   const report = await moving.from(server.port, { resume: true });
   expect(report).toMatchObject({ keys: 4, verified: 4, mismatches: 0 });
-  expect(skippedOf(report)).toEqual({ [THERE_ALREADY]: 2, "of type list": 1 });
+  expect(skippedOf(report)).toEqual({ [THERE_ALREADY]: 2, "a list": 1 });
   expect(moving.value("bits")?.bytes).toBe(await ask(client, "GET", "bits"));
   expect(moving.value("length")?.bytes).toBe(await ask(client, "GET", "length"));
   expect(moving.value("deadline")?.deadline).toBe(deadline);
@@ -312,8 +340,30 @@ describe("a SCAN that gives keys twice, as it may", () => {
     const port = await startStutterer(server.port);
     const report = await moving.from(port);
     expect(report).toMatchObject({ keys: 3000, verified: 3000, mismatches: 0 });
-    expect(skippedOf(report)).toEqual({ "of type list": 1 });
+    expect(skippedOf(report)).toEqual({ "a list": 1 });
     expect(moving.troubles).toEqual([]);
+  });
+
+  live("puts each once into a file, which can't be asked what it has", async () => {
+    const { client, server } = await startRedis();
+    await askAll(
+      client,
+      Array.from({ length: 3000 }, (_, i) => ["SETBIT", `k:${i}`, String(i), "1"]),
+    );
+    const name = temporaryFolder()("out.rdb");
+    const target = await RdbTarget.open({ name, path: name, publish: () => {}, discard: () => {} }, { verify: true });
+    const source = await RedisSource.open({
+      link: { host: HOST, port: await startStutterer(server.port) },
+      database: 0,
+      pattern: "*",
+      target,
+      resume: false,
+      onTrouble: () => {},
+    });
+    const report = await new Mover(source, target, { verify: true }).run();
+    await source.close();
+    await target.close();
+    expect(report).toMatchObject({ keys: 3000, verified: 3000, mismatches: 0 });
   });
 });
 

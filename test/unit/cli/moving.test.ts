@@ -4,16 +4,12 @@ import { bytes, count, duration, factor } from "../../../src/cli/amounts.js";
 import { summaryLines } from "../../../src/cli/move-summary.js";
 import { progressLine } from "../../../src/cli/progress-display.js";
 import { shownUrl } from "../../../src/cli/redis-flags.js";
-import { Bitmap } from "../../../src/keyspace/bitmap.js";
-import { NO_DEADLINE } from "../../../src/keyspace/storage.js";
 import { MoveReport } from "../../../src/migrate/move-report.js";
 
 function reportOf(keys: number): MoveReport {
   const report = new MoveReport();
   for (let i = 0; i < keys; i++) {
-    const bitmap = Bitmap.fromMembers(Uint32Array.of(8_000_000), 1_048_576);
-    report.moved({ database: 0, key: `k\xff${i}`, bitmap, deadline: NO_DEADLINE });
-    bitmap.dispose();
+    report.moved({ database: 0, key: `k\xff${i}`, stringBytes: 1_048_576, bitmapBytes: 18 });
   }
   return report;
 }

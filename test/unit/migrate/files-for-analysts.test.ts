@@ -92,6 +92,7 @@ const BAD: [Kind, string, string][] = [
     '\n{"key":"a","ids":[1],"byte_length":536870913}',
     "in:2: 536870913 is no byte_length: it must be an integer from 0 to 536870912",
   ],
+  ["ndjson", '{"key":"\\ud800","ids":[1]}\n', 'in:1: "key" has half of a surrogate pair'],
   ["ndjson", "[1]\n", "in:1: the line is no JSON object"],
   ["ndjson", "{\n", "in:1: "],
   ["roaring", "", "in: the archive is cut off"],

@@ -177,6 +177,14 @@ test("the rows of the Go server's SQLite file are read, of any bytes", async () 
   expect(byKey(rest)).toEqual(byKey([...expectedOf("large"), added]));
 });
 
+test("a row of an SQLite file that lacks its value is refused by its key", async () => {
+  const path = temporaryFolder()("bitmapist.db");
+  new Database(path)
+    .exec("CREATE TABLE bitmaps(name, expireat, bytes); INSERT INTO bitmaps(name) VALUES ('a')")
+    .close();
+  await expect(read(new GoSource(path, openGoDatabase(path)))).rejects.toThrow(/the value of "a" is no Roaring bitmap/);
+});
+
 test("an SQLite file of another program is refused", () => {
   const path = temporaryFolder()("other.db");
   new Database(path).exec("CREATE TABLE bitmaps(a)").close();

@@ -90,7 +90,10 @@ test("a failure of the target ends it: nothing more is read, and nothing is said
   const source = new ListSource(Array.from({ length: 10_000 }, (_, i) => item(`k${i}`, [1])));
   const target = new MapTarget();
   target.failsAt = "k500";
-  await expect(mover(source, target).run()).rejects.toThrow("the disk is full");
+  const failing = mover(source, target);
+  await expect(failing.run()).rejects.toThrow("the disk is full");
+  // What is said to be moved is there.
+  expect(failing.report.keys).toBe(target.puts.size);
   expect(source.given).toBeLessThan(2000);
   expect(target.finished).toBe(0);
 });

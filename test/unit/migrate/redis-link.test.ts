@@ -112,6 +112,18 @@ describe("with a server of ours", () => {
     link.close();
   });
 
+  test("a password that a server has not is an error, unless there may be none", async () => {
+    const options = { ...DEFAULT_OPTIONS, bind: [HOST], port: 0, db: MEMORY_DB };
+    const open = await Server.start(options, new LineLog("warning"));
+    onTestFinished(() => open.shutdown());
+    const there = { host: HOST, port: open.port, password: "secret" };
+    await expect(RedisLink.connect(there)).rejects.toThrow(/without any password configured/);
+    const link = await RedisLink.connect({ ...there, mayBeOpen: true });
+    expect(String(await link.ask("PING"))).toBe("PONG");
+    link.close();
+    await expect(RedisLink.connect({ ...there, port: server.port, mayBeOpen: true })).rejects.toThrow(/^WRONGPASS/);
+  });
+
   test("after close nothing is sent any more", async () => {
     const link = await connect();
     const late = link.ask("GET", "k");
