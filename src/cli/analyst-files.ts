@@ -6,7 +6,7 @@ import { reasonOf, StartError } from "../errors.js";
 import type { Collector } from "../migrate/collector.js";
 import type { FileFormat } from "../migrate/file-target.js";
 import type { Source, Target } from "../migrate/item.js";
-import type { MadeFile } from "../migrate/rdb-target.js";
+import type { MadeFile } from "../migrate/made-file.js";
 import { madeFile } from "./made-file.js";
 import { beforeSignalsEnd } from "./signals.js";
 

@@ -11,6 +11,7 @@ import { reasonOf, StartError } from "../errors.js";
 import type { LinkReply, RedisLink } from "../migrate/redis-link.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
 import { type Address, parseAddress } from "./address.js";
+import { isSameFile } from "./same-file.js";
 import { beforeSignalsEnd } from "./signals.js";
 
 const EXPLANATION = `
@@ -84,12 +85,6 @@ async function copy(source: string, target: string): Promise<void> {
   }
   const ms = Math.round(performance.now() - startMs);
   process.stdout.write(`${target}: copy of ${source}, ${statSync(target).size} bytes, ${ms} ms\n`);
-}
-
-/** Under whatever names. */
-export function isSameFile(one: string, other: string): boolean {
-  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
-  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }
 
 function refuseUnreadable(path: string, where: string): void {

@@ -3,10 +3,10 @@ import { type Command, Option } from "commander";
 import type { Target } from "../migrate/item.js";
 import { DEFAULT_OPTIONS } from "../options/table.js";
 import { type Content, FILE_FORMATS, type FileFormatName, openFileTarget, STANDARD_STREAM } from "./analyst-files.js";
-import { isSameFile } from "./backup.js";
 import { whyNoFile } from "./made-file.js";
 import { move, openRdbTarget, openRedisSource, openRedisTarget, openStoreSource, refuseMemory } from "./moving.js";
 import { addRedisFlags, isRedisUrl, type RedisFlags, refuseIdleTls, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
+import { isSameFile } from "./same-file.js";
 
 const EXPLANATION = `
 TARGET is a URL of a running Redis, or with --format a file, "-" or none for stdout. A file appears whole or not at all. A key that is there already is replaced; each is written beside its old value and takes its place whole.

@@ -17,7 +17,6 @@ import {
   openGoDatabaseSource,
   STANDARD_STREAM,
 } from "./analyst-files.js";
-import { isSameFile } from "./backup.js";
 import {
   move,
   openRdbSource,
@@ -28,6 +27,7 @@ import {
   refuseMemory,
 } from "./moving.js";
 import { addRedisFlags, isRedisUrl, type RedisFlags, refuseIdleTls, shownUrl, URL_EXPLANATION } from "./redis-flags.js";
+import { isSameFile } from "./same-file.js";
 
 const EXPLANATION = `
 SOURCE is a URL of a running Redis, or a file whose kind is seen by its first bytes: an RDB file, CSV or JSON lines of ids, a tar of Roaring

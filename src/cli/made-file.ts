@@ -1,6 +1,6 @@
 /** A file that a move makes: it appears under its name whole or not at all, and nothing is left of it when a signal ends the process. */
 import { statSync } from "node:fs";
-import type { MadeFile } from "../migrate/rdb-target.js";
+import type { MadeFile } from "../migrate/made-file.js";
 import { beforeSignalsEnd } from "./signals.js";
 
 /** Why nothing may be made in the place of `target`, in words: a device or a pipe would become a file. undefined where it may. */

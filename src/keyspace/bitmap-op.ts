@@ -4,7 +4,7 @@
  */
 import roaring from "roaring";
 import { MIB } from "../config.js";
-import { Bitmap, type UnmadeSet } from "./bitmap.js";
+import { Bitmap, optimizeSet, type UnmadeSet } from "./bitmap.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
@@ -25,7 +25,7 @@ export function bitop(op: BitOp, sources: readonly Bitmap[]): Bitmap {
   const byteLength = longest(sources);
   const sets = sources.map((source) => source.set);
   const result = combine(op, sets, byteLength * 8);
-  optimize(result);
+  optimizeSet(result);
   return new Bitmap(result, byteLength);
 }
 
@@ -130,7 +130,7 @@ class Combination implements UnmadeSet {
     const sets = this.sources.map(({ set }) => set);
     if (this.#made === undefined && !this.#takesLong(sets, endMs)) {
       const set = combine(this.op, sets, this.byteLength * 8);
-      optimize(set);
+      optimizeSet(set);
       return set;
     }
     const made = this.#made ?? new RoaringBitmap32();
@@ -155,7 +155,7 @@ class Combination implements UnmadeSet {
     const slices = sets.map((set) => RoaringBitmap32.fromRange(first, end).andInPlace(set));
     const part = combine(this.op, slices, end, first);
     for (const slice of slices) slice.dispose();
-    optimize(part);
+    optimizeSet(part);
     made.orInPlace(part);
     part.dispose();
     this.#next = end;
@@ -165,12 +165,6 @@ class Combination implements UnmadeSet {
     this.#made?.dispose();
     for (const source of this.sources) source.dispose();
   }
-}
-
-/** Chooses the smallest containers. */
-function optimize(set: RoaringSet): void {
-  set.runOptimize();
-  set.shrinkToFit();
 }
 
 /** AND with what NOT gives, as bitmapist nests them, is DIFF as far as the complement reaches: nobody needs the complement. */

@@ -125,6 +125,12 @@ export class Bitmap implements Value {
     return this.#set === undefined ? (this.#unmade as UnmadeSet).cardinality : this.#set.size;
   }
 
+  /** Bytes of the shortest string that has the bits. */
+  get shortestByteLength(): number {
+    const { cardinality } = this;
+    return cardinality === 0 ? 0 : byteLengthOf(this.select(cardinality - 1));
+  }
+
   /** Bit offsets that are 1, ascending. For values of few. */
   get members(): Uint32Array {
     return this.set.toUint32Array();
@@ -293,8 +299,7 @@ export class Bitmap implements Value {
 
   /** Chooses the smallest container for each 65,536 bits and gives unused memory back. */
   optimize(): void {
-    this.set.runOptimize();
-    this.set.shrinkToFit();
+    optimizeSet(this.set);
   }
 
   /** Size of `writePortable`'s output, in bytes. */
@@ -367,6 +372,12 @@ class Slices implements Iterator<Buffer, void> {
     this.#copy.dispose();
     return { done: true, value: undefined };
   }
+}
+
+/** The same with a set that is no value yet. For the operations beside this file. */
+export function optimizeSet(set: RoaringSet): void {
+  set.runOptimize();
+  set.shrinkToFit();
 }
 
 /** Number of all offsets. */

@@ -1,7 +1,7 @@
 /** What all targets are that make one file: items leave one after the other, each in pieces that are small whatever its size. */
 import type { Item, Target } from "./item.js";
+import type { MadeFile } from "./made-file.js";
 import type { Output } from "./output.js";
-import type { MadeFile } from "./rdb-target.js";
 
 /** How a file of some format begins and ends, and what an item is in it. */
 export interface FileFormat {

@@ -48,8 +48,7 @@ export class GoSource implements Source {
         throw new MigrateError(`${this.#path}: the value of ${shown} is no Roaring bitmap: ${problem}`);
       }
       const bitmap = Bitmap.fromPortable(portable, 0);
-      const { cardinality } = bitmap;
-      if (cardinality > 0) bitmap.byteLength = Math.floor(bitmap.select(cardinality - 1) / 8) + 1;
+      bitmap.byteLength = bitmap.shortestByteLength;
       bitmap.optimize();
       const deadline = expireAt === 0n ? NO_DEADLINE : Number(expireAt / NANOSECONDS_PER_MS);
       yield { database: 0, key: key.toString("latin1"), bitmap, deadline };

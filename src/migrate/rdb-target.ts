@@ -11,22 +11,11 @@ import { RdbReader, type StringBuilder } from "../rdb/reader.js";
 import type { LongString } from "../rdb/string.js";
 import { RDB_HEAD, RdbWriter } from "../rdb/writer.js";
 import { type Item, MigrateError, type Target, type TargetFacts, type ValueFacts } from "./item.js";
+import type { MadeFile } from "./made-file.js";
 
 /** Bytes that are gathered before they are written, and read back at a time. */
 const WRITE_BYTES = 256 * KIB;
 const READ_BYTES = 64 * KIB;
-
-/** A file that is made under another name. */
-export interface MadeFile {
-  /** As the operator calls it. */
-  name: string;
-  /** Where it is made. */
-  path: string;
-  /** Gives it its name when all of it is on the disk. */
-  publish(): void;
-  /** Removes what is made so far. */
-  discard(): void;
-}
 
 /** Where a key's bytes are in the file. */
 interface Place {

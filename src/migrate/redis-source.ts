@@ -25,6 +25,7 @@ const READ_AHEAD = 2;
 const READS_MAX = 4;
 /** Keys that were perhaps seen before and wait to be looked at. */
 const DOUBTFUL_MAX = 100_000;
+
 export interface RedisSourceOptions {
   link: LinkOptions;
   /** The one database to read; undefined for all. */

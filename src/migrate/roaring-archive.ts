@@ -30,7 +30,7 @@ export const ROARING_ARCHIVE: FileFormat = {
   end: ARCHIVE_END,
   *pieces({ database, key, bitmap, deadline }) {
     const attributes = {
-      ...(bitmap.byteLength === shortest(bitmap) ? {} : { [BYTE_LENGTH]: bitmap.byteLength }),
+      ...(bitmap.byteLength === bitmap.shortestByteLength ? {} : { [BYTE_LENGTH]: bitmap.byteLength }),
       ...(deadline === NO_DEADLINE ? {} : { [EXPIRES_AT]: deadline }),
     };
     const bytes = bitmap.portableBytes;
@@ -109,7 +109,7 @@ export class RoaringArchiveSource implements Source {
     const bitmap = Bitmap.fromPortable(portable, 0);
     const byteLength = this.#attribute(name, attributes, BYTE_LENGTH) ?? 0;
     if (byteLength > BULK_BYTES_MAX) throw this.#error(`${name}: ${BYTE_LENGTH} is above ${BULK_BYTES_MAX}`);
-    bitmap.byteLength = Math.max(byteLength, shortest(bitmap));
+    bitmap.byteLength = Math.max(byteLength, bitmap.shortestByteLength);
     bitmap.optimize();
     const deadline = this.#attribute(name, attributes, EXPIRES_AT) ?? NO_DEADLINE;
     return { database: Number(number), key, bitmap, deadline };
@@ -141,12 +141,6 @@ export class RoaringArchiveSource implements Source {
   close(): Promise<void> {
     return this.#stream.close();
   }
-}
-
-/** Bytes of the shortest string that has the bits. */
-function shortest(bitmap: Bitmap): number {
-  const { cardinality } = bitmap;
-  return cardinality === 0 ? 0 : Math.floor(bitmap.select(cardinality - 1) / 8) + 1;
 }
 
 function escapeKey(key: string): string {
