@@ -56,14 +56,18 @@ interface FileKind {
   /** Whether a file is of this kind, by its first HEAD_BYTES bytes, or all where it is shorter. */
   fits(head: Buffer, path: string): boolean;
   /** Opens it. What it needs is imported here and not above: native packages take their time, which serve does not have. */
-  open(path: string, flags: ImportFlags): Promise<Source>;
+  open(path: string, flags: ImportFlags, there: There | undefined): Promise<Source>;
 }
 
 const HEAD_BYTES = 4096;
 
 /** The first that fits counts. */
 const FILE_KINDS: readonly FileKind[] = [
-  { name: "an RDB file", fits: (head) => head.toString("latin1", 0, 5) === "REDIS", open: openRdbSource },
+  {
+    name: "an RDB file",
+    fits: (head) => head.toString("latin1", 0, 5) === "REDIS",
+    open: (path, _flags, there) => openRdbSource(path, there),
+  },
   {
     name: "a tar of Roaring bitmaps",
     fits: (head) => head.toString("latin1", 257, 262) === "ustar",
@@ -131,9 +135,11 @@ export function addImportCommand(program: Command): void {
         to: shownUrl(to ?? db),
         openTarget: async () => (to === undefined ? openStoreTarget(db) : openRedisTarget(to, flags)),
         openSource: async (there) => {
+          // What is added to a value must be whole.
+          const taker = flags.merge === true ? there && { ...there, takePieces: async () => undefined } : there;
           const opened = isRedisUrl(source)
-            ? await openRedisSource(source, flags, there)
-            : await openFile(source, flags);
+            ? await openRedisSource(source, flags, taker)
+            : await openFile(source, flags, taker);
           return flags.merge === true ? await merging(opened, there) : opened;
         },
         verify,
@@ -169,10 +175,11 @@ async function merging(source: Source, there: There | undefined): Promise<Source
 }
 
 /** Opens a file as what --format or its first bytes say that it is. What does not choose by --match itself is filtered. */
-async function openFile(path: string, flags: ImportFlags): Promise<Source> {
+async function openFile(path: string, flags: ImportFlags, there: There | undefined): Promise<Source> {
   const { FilteredSource } = await import("../migrate/filtered-source.js");
   const { format } = flags;
-  const source = format === undefined ? await kindOf(path).open(path, flags) : await openFileSource(path, format);
+  const source =
+    format === undefined ? await kindOf(path).open(path, flags, there) : await openFileSource(path, format);
   return flags.match === undefined ? source : new FilteredSource(source, toBytes(flags.match));
 }
 

@@ -51,6 +51,7 @@ export async function move(plan: Move): Promise<number> {
       },
       facts: async (database, key) => await target?.facts(database, key),
       current: async (database, key) => await target?.current?.(database, key),
+      takePieces: async () => await target?.takePieces?.(),
     };
     source = await plan.openSource(plan.dryRun ? undefined : there);
     // Only now: where the source is nowhere, no file is made.
@@ -147,9 +148,9 @@ export async function openRedisSource(url: string, flags: SourceFlags, there: Th
 }
 
 /** An RDB file. */
-export async function openRdbSource(path: string): Promise<Source> {
+export async function openRdbSource(path: string, there: There | undefined): Promise<Source> {
   const { RdbSource } = await import("../migrate/rdb-source.js");
-  return await RdbSource.open(path, tell);
+  return await RdbSource.open(path, { onTrouble: tell, takePieces: async () => await there?.takePieces?.() });
 }
 
 /** The RDB file that is made in the place of `path`. */

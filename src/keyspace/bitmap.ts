@@ -30,6 +30,8 @@ export interface UnmadeSet {
    * which the next call goes on with.
    */
   make(endMs: number): RoaringSet | undefined;
+  /** Bytes of it in Roaring's portable format, where that is known. */
+  readonly portableBytes?: number;
   /** Lets go of what it is made from. Nothing may be asked then. */
   dispose(): void;
 }
@@ -304,7 +306,7 @@ export class Bitmap implements Value {
 
   /** Size of `writePortable`'s output, in bytes. */
   get portableBytes(): number {
-    return this.set.getSerializationSizeInBytes("portable");
+    return this.#unmade?.portableBytes ?? this.set.getSerializationSizeInBytes("portable");
   }
 
   /** Writes the set in Roaring's portable format into `out`, which is `portableBytes` long. */
@@ -397,7 +399,7 @@ function isAscending(offsets: Uint32Array): boolean {
 }
 
 /** A container spans 65,536 bits: 8 KiB of string. */
-const CONTAINER_BYTES = 8192;
+export const CONTAINER_BYTES = 8192;
 const ZEROS = Buffer.alloc(CONTAINER_BYTES);
 
 /** For each byte its bits in the opposite order: Redis counts from the most significant, Roaring from the least. */

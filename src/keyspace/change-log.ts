@@ -9,7 +9,7 @@ import { MIB } from "../config.js";
 import { giveBack } from "../passing-buffer.js";
 import type { Bitmap } from "./bitmap.js";
 import { type Contents, demote, FLAG } from "./contents.js";
-import type { StoredDatabase } from "./storage.js";
+import type { PieceFacts, StoredDatabase } from "./storage.js";
 import type { Bit } from "./value.js";
 
 const KIND = {
@@ -22,6 +22,7 @@ const KIND = {
   dropSlot: 7,
   database: 8,
   measure: 9,
+  piece: 10,
 } as const;
 
 /** Ids are 47 bits wide: enough for 50,000 new keys a second for 89 years. */
@@ -31,6 +32,8 @@ const WORD_BYTES = 4;
 const INITIAL_WORDS = 16 * 1024;
 /** A record of how long a value is, and of its bits. */
 const MEASURE_WORDS = 5;
+/** What is said of a piece before its bytes. */
+const PIECE_WORDS = 5;
 /** What a changed bit costs: a header of two words, and its offset. */
 export const LOGGED_BIT_BYTES = 3 * WORD_BYTES;
 /** A batch of more memory is given to the collector. */
@@ -117,6 +120,8 @@ export interface BatchVisitor {
   /** All rows of the slot are gone, and the slot will not be used again. */
   dropSlot(slot: number): void;
   database(database: StoredDatabase): void;
+  /** A piece of a value that is no key's yet, in Roaring's portable format. Pieces come in their order. */
+  piece(id: number, facts: PieceFacts, portable: Uint8Array): void;
 }
 
 export class ChangeLog {
@@ -219,6 +224,24 @@ export class ChangeLog {
     this.#words[this.#length++] = number;
     this.#pushWide(keys);
     this.#pushWide(volatileKeys);
+  }
+
+  /** Appends to a value that is no key's yet. */
+  piece(id: number, { first, byteLength, cardinality }: PieceFacts, piece: Bitmap): void {
+    const bytes = piece.portableBytes;
+    const words = wordsFor(bytes);
+    this.#header(KIND.piece, id, PIECE_WORDS + words);
+    this.#words[this.#length++] = first;
+    this.#words[this.#length++] = byteLength;
+    this.#pushWide(cardinality);
+    this.#words[this.#length++] = bytes;
+    piece.writePortable(new Uint8Array(this.#words.buffer, this.#length * WORD_BYTES, bytes));
+    this.#length += words;
+  }
+
+  /** A value that has become no key's. */
+  dropPieces(id: number): void {
+    this.#header(KIND.delete, id, 0);
   }
 
   /** Closes the batch and opens the next. */
@@ -398,6 +421,12 @@ export function readBatch(batch: Batch, visitor: BatchVisitor): void {
         visitor.database({ number: at(i), slot: id, keys: wide(i + 1), volatileKeys: wide(i + 3) });
         i += 5;
         break;
+      case KIND.piece: {
+        const facts = { first: at(i), byteLength: at(i + 1), cardinality: wide(i + 2) };
+        visitor.piece(id, facts, bytesAt(words, i + PIECE_WORDS, at(i + 4)));
+        i += PIECE_WORDS + wordsFor(at(i + 4));
+        break;
+      }
       default:
         throw new Error(`change log: record of unknown kind ${head & 0xff} at word ${i - 2}`);
     }

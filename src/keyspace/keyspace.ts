@@ -30,7 +30,8 @@ import { HASH_MAX } from "./hash.js";
 import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
 import { SmallValue } from "./small-value.js";
-import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredKey } from "./storage.js";
+import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredKey, type ValueFacts } from "./storage.js";
+import { StoredSet } from "./stored-set.js";
 import type { Bit, Value } from "./value.js";
 import { Watches } from "./watches.js";
 
@@ -297,6 +298,13 @@ export class Keyspace {
     );
   }
 
+  /** What the entry's value measures. One that is not in memory does not come into it. */
+  facts({ database, number }: Entry): ValueFacts {
+    const { entries } = database.contents;
+    if (entries.valueKind(number) === VALUE.NONE) return this.#storage.measure(entries.id(number));
+    return { cardinality: entries.cardinality(number), byteLength: entries.byteLength(number) };
+  }
+
   /** The entry's value as a Bitmap, which must not be changed. Good until the next change. */
   bitmap({ database, number }: Entry): Bitmap {
     const { entries } = database.contents;
@@ -434,10 +442,44 @@ export class Keyspace {
 
   /** Makes `bitmap`, which is the keyspace's from now on, the value of a key that may exist; its deadline stays. */
   setValue(database: Database, key: string, bitmap: Bitmap): Entry {
+    if (bitmap.unmade instanceof StoredSet) return this.#setStored(database, key, bitmap, bitmap.unmade);
     const number = this.#lookup(database, key);
     if (number === NO_ENTRY) return this.create(database, key, bitmap);
     this.#put(database, number, bitmap);
     this.#log.value(database.contents, number);
+    this.#changed(database, number);
+    return new Entry(database, number);
+  }
+
+  /**
+   * Begins a value that is too large for memory. What it is appended is in the next batches; when these are committed, and not before,
+   * `setValue` may make a bitmap of it the value of a key.
+   */
+  storedSet(): StoredSet {
+    return new StoredSet(this.#nextId++, {
+      append: (id, facts, piece) => {
+        this.#log.piece(id, facts, piece);
+        this.changes++;
+      },
+      load: (id) => this.#storage.load(id),
+      drop: (id) => {
+        this.#log.dropPieces(id);
+        this.changes++;
+      },
+    });
+  }
+
+  /** The key gets the row that has the value, in place of its own. */
+  #setStored(database: Database, key: string, bitmap: Bitmap, stored: StoredSet): Entry {
+    const { contents } = database;
+    const old = this.#lookup(database, key);
+    const deadline = old === NO_ENTRY ? NO_DEADLINE : contents.entries.deadline(old);
+    if (old !== NO_ENTRY) this.#delete(database, old);
+    const number = this.#place(database, key, stored.give());
+    bitmap.dispose();
+    contents.count(1, 0);
+    this.#log.rekey(contents, number);
+    if (deadline !== NO_DEADLINE) this.#setDeadline(database, number, deadline);
     this.#changed(database, number);
     return new Entry(database, number);
   }

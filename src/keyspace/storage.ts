@@ -24,6 +24,18 @@ export interface StoredKey {
   deadline: number;
 }
 
+/** What can be said of a value without its bits. */
+export interface ValueFacts {
+  cardinality: number;
+  byteLength: number;
+}
+
+/** What a value that comes in pieces measures with one of them, and where that begins. */
+export interface PieceFacts extends ValueFacts {
+  /** Number of its first container: it has all from there on to those of the next piece. */
+  first: number;
+}
+
 /** Sizes for INFO, in bytes but for `logRows`. */
 export interface StorageFigures {
   fileBytes: number;
@@ -45,6 +57,8 @@ export interface Storage {
   find(slot: number, key: string): StoredKey | undefined;
   /** The value of a row that `find` or a listing gave. Throws DamagedError when it is not what was written. */
   load(id: number): Bitmap;
+  /** What the same value measures, by reading all of it, but no more than a piece at a time where it is large. */
+  measure(id: number): ValueFacts;
   /**
    * Keys of a slot in the order of their hash, from `hash` on: `limit` of them, and beyond that those with the same hash
    * as the last. Fewer than `limit` means that there are no more.

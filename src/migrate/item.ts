@@ -3,12 +3,8 @@
  * Sources and targets do not know each other; whoever joins them (mover) tells of the progress.
  */
 import type { Bitmap } from "../keyspace/bitmap.js";
-
-/** What can be compared without reading a value. */
-export interface ValueFacts {
-  cardinality: number;
-  byteLength: number;
-}
+import type { OpenPieceTaker } from "../keyspace/bitmap-builder.js";
+import type { ValueFacts } from "../keyspace/storage.js";
 
 /** A key on its way. Who is given an item owns its bitmap, and must give it on or dispose of it. */
 export interface Item {
@@ -52,7 +48,7 @@ export interface Source {
 }
 
 /** What a source may ask of where its items go. */
-export type There = Pick<Target, "isFinal" | "facts" | "current">;
+export type There = Pick<Target, "isFinal" | "facts" | "current" | "takePieces">;
 
 /** Where items go. A key that is there already is replaced, its deadline too. */
 export interface Target {
@@ -60,6 +56,11 @@ export interface Target {
   readonly isFinal?: boolean;
   /** Takes an item, which is the target's from now on, and resolves when it may be given the next. Several may be under way. */
   put(item: Item): Promise<void>;
+  /**
+   * Takes a large value in pieces before its item comes, whose bitmap is the taker's `stored` then. Left out where it must come whole;
+   * resolves with undefined where that turns out later.
+   */
+  takePieces?: OpenPieceTaker;
   /** What is there under a key, read back from where it was put; undefined where nothing is. */
   facts(database: number, key: string): Promise<TargetFacts | undefined>;
   /** The whole key as it is there, for who adds to it; undefined where it is not. Left out where that can't be told. */

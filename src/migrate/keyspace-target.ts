@@ -1,7 +1,9 @@
 /** A keyspace as the target of a move: a database file's, or that of a server that runs. */
 import { reasonOf } from "../errors.js";
+import type { PieceTaker } from "../keyspace/bitmap-builder.js";
 import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
+import { StoredSet } from "../keyspace/stored-set.js";
 import { type Item, MigrateError, type Target, type TargetFacts } from "./item.js";
 
 /** How long items are put in before others get their turn, in milliseconds. */
@@ -23,6 +25,7 @@ export class KeyspaceTarget implements Target {
       bitmap.dispose();
       throw new MigrateError(`there is no database ${number} here, only 0 to ${this.#keyspace.databases.length - 1}`);
     }
+    if (bitmap.unmade instanceof StoredSet) await this.#committed();
     this.#keyspace.tick();
     const entry = this.#keyspace.setValue(database, key, bitmap);
     if (entry.deadline !== deadline) this.#keyspace.setDeadline(entry, deadline);
@@ -30,6 +33,15 @@ export class KeyspaceTarget implements Target {
     while (this.#saver.isBehind) await this.#saver.caughtUp();
     if (this.#saver.failure !== undefined) throw new MigrateError(`can't write: ${this.#saver.failure}`);
     await this.#turn();
+  }
+
+  async takePieces(): Promise<PieceTaker> {
+    return { stored: this.#keyspace.storedSet(), committed: () => this.#committed() };
+  }
+
+  async #committed(): Promise<void> {
+    await this.#saver.committedOrFailed();
+    if (this.#saver.failure !== undefined) throw new MigrateError(`can't write: ${this.#saver.failure}`);
   }
 
   /** Nothing else would run between items that need not be waited for. */
@@ -45,8 +57,7 @@ export class KeyspaceTarget implements Target {
     this.#keyspace.tick();
     const entry = this.#keyspace.peek(database, key);
     if (entry === undefined) return undefined;
-    const { cardinality, byteLength } = this.#keyspace.value(entry);
-    return { cardinality, byteLength, deadline: entry.deadline };
+    return { ...this.#keyspace.facts(entry), deadline: entry.deadline };
   }
 
   async current(number: number, key: string): Promise<Item | undefined> {

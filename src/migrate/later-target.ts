@@ -2,6 +2,7 @@
  * A target that is opened when the first item is there, or when the source has turned out to have none: what opening makes is not made for a
  * source that is no good.
  */
+import type { PieceTaker } from "../keyspace/bitmap-builder.js";
 import type { Item, Target, TargetFacts } from "./item.js";
 
 export class LaterTarget implements Target {
@@ -22,6 +23,10 @@ export class LaterTarget implements Target {
       throw error;
     }
     await target.put(item);
+  }
+
+  async takePieces(): Promise<PieceTaker | undefined> {
+    return await (await this.#opened()).takePieces?.();
   }
 
   async facts(database: number, key: string): Promise<TargetFacts | undefined> {

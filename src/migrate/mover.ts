@@ -3,8 +3,9 @@
  * compared with what the target has. It must not know what kind of source or target they are, nor who is told of the progress.
  */
 import { MIB } from "../config.js";
+import type { ValueFacts } from "../keyspace/storage.js";
 import { differenceOf } from "./difference.js";
-import { GONE, type Item, type Source, type Target, type TargetFacts, type ValueFacts } from "./item.js";
+import { GONE, type Item, type Source, type Target, type TargetFacts } from "./item.js";
 import { MoveReport } from "./move-report.js";
 
 /** Items on their way to the target, and bytes of memory that their bitmaps may take, but for one that takes more. */

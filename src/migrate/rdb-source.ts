@@ -5,37 +5,45 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { KIB } from "../config.js";
 import { reasonOf } from "../errors.js";
-import { BitmapBuilder } from "../keyspace/bitmap-builder.js";
+import type { OpenPieceTaker } from "../keyspace/bitmap-builder.js";
 import { type RdbKey, RdbReader } from "../rdb/reader.js";
 import { RdbError } from "../rdb/string.js";
+import { BitmapReader } from "./bitmap-reader.js";
 import { type Item, MigrateError, type Skipped, type Source } from "./item.js";
 
 /** Bytes that are read at a time. */
 const CHUNK_BYTES = 256 * KIB;
 
+export interface RdbSourceOptions {
+  /** Is told what the operator should know of the file. */
+  onTrouble(message: string): void;
+  /** As the target's. */
+  takePieces: OpenPieceTaker;
+}
+
 export class RdbSource implements Source {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #byteLength: number;
-  readonly #onTrouble: (message: string) => void;
+  readonly #options: RdbSourceOptions;
   #isChecked = false;
   #readBytes = 0;
 
-  /** `onTrouble` is told what the operator should know of the file. Rejects with MigrateError when it can't be read. */
-  static async open(path: string, onTrouble: (message: string) => void): Promise<RdbSource> {
+  /** Rejects with MigrateError when it can't be read. */
+  static async open(path: string, options: RdbSourceOptions): Promise<RdbSource> {
     try {
       const file = await open(path, "r");
-      return new RdbSource(path, file, (await file.stat()).size, onTrouble);
+      return new RdbSource(path, file, (await file.stat()).size, options);
     } catch (cause) {
       throw new MigrateError(`can't read ${path}: ${reasonOf(cause)}`, { cause });
     }
   }
 
-  private constructor(path: string, file: FileHandle, byteLength: number, onTrouble: (message: string) => void) {
+  private constructor(path: string, file: FileHandle, byteLength: number, options: RdbSourceOptions) {
     this.#path = path;
     this.#file = file;
     this.#byteLength = byteLength;
-    this.#onTrouble = onTrouble;
+    this.#options = options;
   }
 
   /** Of the second reading: the first takes no more than an eighth of the time. */
@@ -48,7 +56,7 @@ export class RdbSource implements Source {
     this.#isChecked = true;
     let keys = 0;
     const taken = () => (keys === 0 ? "nothing was taken from it" : `${keys} keys came before`);
-    const reader = new RdbReader(() => new BitmapBuilder());
+    const reader = new BitmapReader(this.#options.takePieces);
     try {
       for await (const { value, type, ...key } of this.#keys(reader, taken)) {
         if (value === undefined) skip({ database: key.database, key: key.key, reason: type });
@@ -65,11 +73,15 @@ export class RdbSource implements Source {
     const reader = new RdbReader<never>();
     for await (const _ of this.#keys(reader, () => "nothing was taken from it"));
     const { hasChecksum, functions } = reader;
-    if (!hasChecksum) this.#onTrouble(`${this.#path} has no checksum: it is not known whether it is as it was written`);
-    if (functions > 0) this.#onTrouble(`${this.#path}: functions are left out, ${functions} libraries`);
+    const { onTrouble } = this.#options;
+    if (!hasChecksum) onTrouble(`${this.#path} has no checksum: it is not known whether it is as it was written`);
+    if (functions > 0) onTrouble(`${this.#path}: functions are left out, ${functions} libraries`);
   }
 
-  async *#keys<T>(reader: RdbReader<T>, taken: () => string): AsyncGenerator<RdbKey<T>, void> {
+  async *#keys<T>(
+    reader: RdbReader<T> & Partial<Pick<BitmapReader, "makeRoom">>,
+    taken: () => string,
+  ): AsyncGenerator<RdbKey<T>, void> {
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
     this.#readBytes = 0;
     try {
@@ -78,6 +90,7 @@ export class RdbSource implements Source {
         if (chunk.length === 0) break;
         reader.feed(chunk);
         for (let key = reader.next(); key !== undefined; key = reader.next()) yield key;
+        await reader.makeRoom?.();
       }
       reader.end();
     } catch (cause) {

@@ -7,10 +7,11 @@ import { type FileHandle, open } from "node:fs/promises";
 import { KIB, REDIS_VERSION, REPLY_SLICE_BYTES } from "../config.js";
 import { reasonOf } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
+import type { ValueFacts } from "../keyspace/storage.js";
 import { RdbReader, type StringBuilder } from "../rdb/reader.js";
 import type { LongString } from "../rdb/string.js";
 import { RDB_HEAD, RdbWriter } from "../rdb/writer.js";
-import { type Item, MigrateError, type Target, type TargetFacts, type ValueFacts } from "./item.js";
+import { type Item, MigrateError, type Target, type TargetFacts } from "./item.js";
 import type { MadeFile } from "./made-file.js";
 
 /** Bytes that are gathered before they are written, and read back at a time. */

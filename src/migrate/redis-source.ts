@@ -108,7 +108,8 @@ export class RedisSource implements Source {
     this.#links.set(options.database ?? 0, first);
     this.#options = options;
     this.#dialect = dialect;
-    this.#values = new RedisValues(nameOf(options.link), dialect, options.into);
+    const takePieces = async () => await options.target?.takePieces?.();
+    this.#values = new RedisValues(nameOf(options.link), dialect, options.into, takePieces);
     this.#databases = databases;
     this.#keys = [...databases.values()].reduce((sum, keys) => sum + keys, 0);
   }

@@ -4,7 +4,7 @@
  */
 import { KIB, MIB } from "../config.js";
 import { Bitmap } from "../keyspace/bitmap.js";
-import { BitmapBuilder } from "../keyspace/bitmap-builder.js";
+import { BitmapBuilder, type OpenPieceTaker } from "../keyspace/bitmap-builder.js";
 import type { Item } from "./item.js";
 import type { RedisDialect } from "./redis-dialect.js";
 import { type Argument, keyArgument, LinkError, type LinkReply, type RedisLink } from "./redis-link.js";
@@ -38,9 +38,14 @@ export class RedisValues {
   readonly #server: string;
   readonly #dialect: RedisDialect;
   readonly #into: number | undefined;
+  readonly #takePieces: OpenPieceTaker | undefined;
 
-  /** `server` is its name for messages, `into` the number of the database that all items get; undefined for their own. */
-  constructor(server: string, dialect: RedisDialect, into: number | undefined) {
+  /**
+   * `server` is its name for messages, `into` the number of the database that all items get; undefined for their own. `takePieces` is as the
+   * target's.
+   */
+  constructor(server: string, dialect: RedisDialect, into: number | undefined, takePieces: OpenPieceTaker | undefined) {
+    this.#takePieces = takePieces;
     this.#server = server;
     this.#dialect = dialect;
     this.#into = into;
@@ -121,7 +126,7 @@ export class RedisValues {
   /** Counts the bits of some slices, then asks for those that have any, a few at a time. */
   async #readLarge(link: RedisLink, database: number, name: string): Promise<Read> {
     const key = keyArgument(name);
-    const builder = new BitmapBuilder();
+    const builder = new BitmapBuilder(this.#takePieces);
     try {
       const length = await link.ask("STRLEN", key);
       let cardinality = 0;
@@ -193,5 +198,6 @@ async function appendSlices(link: RedisLink, key: Argument, builder: BitmapBuild
       // Shorter than it was asked for where the value was cut meanwhile: it will be read again.
       if (Buffer.isBuffer(bytes)) builder.append(bytes);
     }
+    await builder.makeRoom();
   }
 }

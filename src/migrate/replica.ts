@@ -11,12 +11,10 @@ import type { ServerContext, Settings } from "../commands/context.js";
 import type { Master } from "../commands/replication.js";
 import { CHUNK_MS_MAX } from "../config.js";
 import { ProtocolError, reasonOf } from "../errors.js";
-import type { Bitmap } from "../keyspace/bitmap.js";
-import { BitmapBuilder } from "../keyspace/bitmap-builder.js";
-import { RdbReader } from "../rdb/reader.js";
 import { RdbError } from "../rdb/string.js";
 import { RequestParser } from "../resp/request-parser.js";
-import { MigrateError } from "./item.js";
+import { BitmapReader } from "./bitmap-reader.js";
+import { MigrateError, type Target } from "./item.js";
 import { KeyspaceTarget } from "./keyspace-target.js";
 import { MasterCommands } from "./master-commands.js";
 import { type Argument, encode, LinkClosed, LinkError, type LinkOptions, nameOf, RedisLink } from "./redis-link.js";
@@ -310,9 +308,10 @@ export class Replica implements Peer {
     replication.sync.totalBytes = Number(length ?? 0);
     replication.skippedKeys = 0;
     replication.isLoading = true;
-    const rdb = new RdbReader(() => new BitmapBuilder());
+    const target = new KeyspaceTarget(keyspace, this.#server.saver);
+    const rdb = new BitmapReader(() => target.takePieces());
     try {
-      await this.#loadKeys(life, reader, rdb);
+      await this.#loadKeys(life, reader, rdb, target);
       await checkEnd(reader, rdb, length === undefined ? mark : Number(length));
       life.commands.select(Number(rdb.aux.get("repl-stream-db") ?? 0));
     } catch (error) {
@@ -331,14 +330,14 @@ export class Replica implements Peer {
     );
   }
 
-  async #loadKeys(life: Life, reader: SocketReader, rdb: RdbReader<Bitmap>): Promise<void> {
-    const { keyspace, replication, saver } = this.#server;
-    const target = new KeyspaceTarget(keyspace, saver);
+  async #loadKeys(life: Life, reader: SocketReader, rdb: BitmapReader, target: Target): Promise<void> {
+    const { replication } = this.#server;
     for (;;) {
       const found = rdb.next();
       replication.sync.readBytes = rdb.offset;
       if (found === undefined) {
         if (rdb.isDone) return;
+        await rdb.makeRoom();
         rdb.feed(await reader.chunk());
         this.#heard();
       } else if (found.value === undefined) {
@@ -414,7 +413,7 @@ export class Replica implements Peer {
 }
 
 /** Throws unless the data set ended where it was to: after so many bytes, or with the mark. */
-async function checkEnd(reader: SocketReader, rdb: RdbReader<Bitmap>, end: number | string | undefined): Promise<void> {
+async function checkEnd(reader: SocketReader, rdb: BitmapReader, end: number | string | undefined): Promise<void> {
   reader.unread(rdb.rest);
   const found = typeof end === "number" ? rdb.offset : (await reader.bytes(MARK_BYTES)).toString("latin1");
   if (found !== end) throw new MigrateError("the master's data set does not end where it is to");

@@ -7,7 +7,7 @@
 import type { Statement } from "better-sqlite3";
 import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log.js";
 import { keyHash } from "../keyspace/hash.js";
-import { NO_DEADLINE, type StoredDatabase } from "../keyspace/storage.js";
+import { NO_DEADLINE, type PieceFacts, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
 import { giveBack } from "../passing-buffer.js";
 import type { Garbage } from "./garbage.js";
@@ -32,6 +32,12 @@ class RowChange {
 
 /** Of a row of which nothing but bits has changed. */
 const BITS_ONLY = new RowChange();
+
+/** A piece of a value that is no key's yet. */
+interface Piece extends PieceFacts {
+  id: number;
+  portable: Uint8Array;
+}
 
 /** What a flush leaves to the Folder. */
 export interface Flushed {
@@ -64,6 +70,7 @@ export class Flusher {
   readonly #deleteDatabase: Statement<[number]>;
   readonly #insertDatabase: Statement<[number, number, number, number]>;
   readonly #appendLog: Statement<[number, Uint8Array, number]>;
+  readonly #appendValue: Statement<[number, number, number, number, number]>;
   #changes = new Changes();
   #nextLogRow: number;
 
@@ -86,6 +93,12 @@ export class Flusher {
       "INSERT INTO databases (slot, number, keys, volatile_keys) VALUES (?, ?, ?, ?)",
     );
     this.#appendLog = connection.prepare("INSERT INTO log (batch, words, checksum) VALUES (?, ?, ?)");
+    this.#appendValue = connection.prepare(
+      `INSERT INTO keys (id, slot, hash, key, byte_length, cardinality, deadline, chunk_bytes, delta_bytes)
+       VALUES (?, ?, 0, x'', ?, ?, NULL, ?, 0)
+       ON CONFLICT (id) DO UPDATE SET byte_length = excluded.byte_length, cardinality = excluded.cardinality,
+         chunk_bytes = chunk_bytes + excluded.chunk_bytes`,
+    );
     this.#nextLogRow = lastLogRow(connection) + 1;
   }
 
@@ -107,6 +120,7 @@ export class Flusher {
     const flushed: Flushed = { replaced: new Map(), changed: new Map(), logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
+        for (const piece of changes.pieces) this.#append(piece);
         // In the order of the ids, which is the order of the rows on the pages.
         for (const id of changes.ids()) this.#flushRow(id, changes.indexOf(id), changes, flushed);
         for (const slot of changes.droppedSlots) this.#garbage.dropSlot(slot);
@@ -115,7 +129,7 @@ export class Flusher {
         for (const { slot, number, keys, volatileKeys } of changes.databases.values()) {
           this.#insertDatabase.run(slot, number, keys, volatileKeys);
         }
-        flushed.logWords = this.#append(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
+        flushed.logWords = this.#appendLogRow(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
         // Immediate: a transaction that reads first could not wait for somebody else's lock.
       })
       .immediate();
@@ -137,6 +151,7 @@ export class Flusher {
       flushed.named++;
     } else if (gone) {
       flushed.replaced.set(id, this.#garbage.deleteKey(id));
+      this.#garbage.finished(id);
     } else {
       this.#update(id, change, row, flushed);
     }
@@ -156,6 +171,7 @@ export class Flusher {
   #update(id: number, { key, slot, deadline, portable }: RowChange, changed: ChangedRow, flushed: Flushed): void {
     if (key !== undefined) {
       this.#updateName.run(slot, keyHash(key), Buffer.from(key, "latin1"), id);
+      this.#garbage.finished(id);
       flushed.named++;
     }
     if (deadline !== undefined) this.#updateDeadline.run(toColumn(deadline), id);
@@ -170,7 +186,12 @@ export class Flusher {
     }
   }
 
-  #append(changed: Flushed["changed"], replaced: readonly number[]): Uint8Array {
+  #append({ id, first, byteLength, cardinality, portable }: Piece): void {
+    const slot = this.#garbage.unfinishedSlot(id);
+    this.#appendValue.run(id, slot, byteLength, cardinality, this.#values.append(id, portable, first));
+  }
+
+  #appendLogRow(changed: Flushed["changed"], replaced: readonly number[]): Uint8Array {
     if (changed.size === 0 && replaced.length === 0) return NO_WORDS;
     const words = encodeLog(changed, replaced);
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
@@ -191,6 +212,7 @@ function lastLogRow(connection: Connection): number {
 class Changes implements BatchVisitor {
   readonly droppedSlots = new Set<number>();
   readonly databases = new Map<number, StoredDatabase>();
+  readonly pieces: Piece[] = [];
   /** Rows in the order in which they came; what is told of one is at its index. */
   readonly #rows = new RowTable();
   readonly #of = new Map<number, RowChange>();
@@ -215,6 +237,7 @@ class Changes implements BatchVisitor {
     this.#of.clear();
     this.droppedSlots.clear();
     this.databases.clear();
+    this.pieces.length = 0;
     this.#bitCount = 0;
     if (this.#bits.length > ROOM_BITS_MAX) this.#growBits(ROOM_MIN);
     readBatch(batch, this);
@@ -330,6 +353,10 @@ class Changes implements BatchVisitor {
 
   database(database: StoredDatabase): void {
     this.databases.set(database.number, database);
+  }
+
+  piece(id: number, facts: PieceFacts, portable: Uint8Array): void {
+    this.pieces.push({ id, ...facts, portable });
   }
 
   #change(index: number): RowChange {

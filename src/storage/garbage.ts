@@ -16,8 +16,10 @@ export class Garbage {
   readonly #deleteSome: readonly Statement<[RowId, RowId, number]>[];
   readonly #addSlot: Statement<[number]>;
   readonly #removeSlot: Statement<[number]>;
-  readonly #someSlot: Statement<[], { slot: number }>;
+  readonly #slots: Statement<[], { slot: number }>;
   readonly #keysOf: Statement<[number, number], { id: number }>;
+  /** Slots of values that come in pieces: of each as long as it is no key's. An id is never used again, nor its slot. */
+  readonly #unfinished = new Set<number>();
   #mayHaveSome = true;
 
   constructor(connection: Connection, values: Values) {
@@ -35,7 +37,7 @@ export class Garbage {
     );
     this.#addSlot = connection.prepare("INSERT OR IGNORE INTO dropped_slots (slot) VALUES (?)");
     this.#removeSlot = connection.prepare("DELETE FROM dropped_slots WHERE slot = ?");
-    this.#someSlot = connection.prepare("SELECT slot FROM dropped_slots LIMIT 1");
+    this.#slots = connection.prepare("SELECT slot FROM dropped_slots");
     this.#keysOf = connection.prepare(`SELECT id FROM (${ALL_NAMES}) WHERE slot = ? LIMIT ?`);
   }
 
@@ -58,6 +60,21 @@ export class Garbage {
     this.#mayHaveSome = true;
   }
 
+  /**
+   * Where the row of a value is that is no key's yet: in a slot of its own, which no database ever gets, and which is to be removed
+   * already: so nothing is left of it after a crash. Until then it stays.
+   */
+  unfinishedSlot(id: number): number {
+    this.#addSlot.run(-id);
+    this.#unfinished.add(-id);
+    return -id;
+  }
+
+  /** The value is a key's by now, or nobody's. */
+  finished(id: number): void {
+    if (this.#unfinished.has(-id)) this.#removeSlot.run(-id);
+  }
+
   /** Whether `step` has anything to do. */
   get isDue(): boolean {
     return this.#mayHaveSome;
@@ -66,7 +83,7 @@ export class Garbage {
   /** Deletes some rows; called inside a transaction. Returns the bytes of deltas that deleted keys had. */
   step(): number {
     const value = this.#someValue.get();
-    const slot = value === undefined ? this.#someSlot.get() : undefined;
+    const slot = value === undefined ? this.#slots.all().find((each) => !this.#unfinished.has(each.slot)) : undefined;
     if (value !== undefined) this.#stepValue(value.id);
     else if (slot === undefined) this.#mayHaveSome = false;
     return slot === undefined ? 0 : this.#stepSlot(slot.slot);

@@ -2,7 +2,13 @@
 import type { Statement } from "better-sqlite3";
 import type { Bitmap } from "../keyspace/bitmap.js";
 import { keyHash } from "../keyspace/hash.js";
-import { type ExpiredCursor, NO_DEADLINE, type StoredDatabase, type StoredKey } from "../keyspace/storage.js";
+import {
+  type ExpiredCursor,
+  NO_DEADLINE,
+  type StoredDatabase,
+  type StoredKey,
+  type ValueFacts,
+} from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
 import { type Pending, readLog } from "./pending.js";
 import type { Connection } from "./schema.js";
@@ -90,6 +96,17 @@ export class Reader {
       bitmap.setBit(Math.floor(packed / 2), (packed % 2) as Bit);
     }
     return bitmap;
+  }
+
+  measure(id: number): ValueFacts {
+    // Of few keys, and not for long.
+    const hasLeftover = (this.#leftover?.row(id)?.bits.length ?? 0) > 0;
+    const facts = hasLeftover ? undefined : this.#values.measure(id);
+    if (facts !== undefined) return facts;
+    const bitmap = this.load(id);
+    const { cardinality, byteLength } = bitmap;
+    bitmap.dispose();
+    return { cardinality, byteLength };
   }
 
   page(slot: number, hash: number, limit: number): StoredKey[] {

@@ -11,6 +11,7 @@ import { CHUNK_BYTES_MAX } from "../config.js";
 import { DamagedError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
 import { portableSizeOfSmall, writePortableOfSmall } from "../keyspace/small-set.js";
+import type { ValueFacts } from "../keyspace/storage.js";
 import { passing } from "../passing-buffer.js";
 import { cutPortable } from "./portable.js";
 import type { Connection } from "./schema.js";
@@ -27,6 +28,9 @@ const OFFSETS = CONTAINERS * CONTAINER_BITS;
 
 /** Sets of so few members are not made smaller by runs. */
 const FEW_MEMBERS_MAX = 4;
+
+/** Most values have no more rows, with that of the key. */
+const FEW_ROWS = 3;
 
 /** SQLite's number of a chunk or a delta: the value's id and its own number within it. Above 2^53 only a bigint is exact. */
 export type RowId = number | bigint;
@@ -73,7 +77,7 @@ interface ValueRow {
 }
 
 export class Values {
-  readonly #all: Statement<{ id: number; from: RowId; to: RowId }, ValueRow>;
+  readonly #all: Statement<{ id: number; from: RowId; to: RowId; limit: number }, ValueRow>;
   readonly #chunks: Statement<[RowId, RowId], { first: number }>;
   readonly #chunk: Statement<[RowId], ChunkRow>;
   readonly #deltas: Statement<[RowId, RowId], DeltaRow>;
@@ -90,7 +94,8 @@ export class Values {
        UNION ALL
        SELECT 'delta', delta & 65535, ones, zeros, checksum FROM deltas WHERE delta BETWEEN :from AND :to
        UNION ALL
-       SELECT 'key', byte_length, NULL, NULL, 0 FROM keys WHERE id = :id`,
+       SELECT 'key', byte_length, NULL, NULL, 0 FROM keys WHERE id = :id
+       LIMIT :limit`,
     );
     this.#chunks = connection.prepare("SELECT chunk & 65535 AS first FROM chunks WHERE chunk BETWEEN ? AND ?");
     this.#chunk = connection.prepare("SELECT chunk & 65535 AS number, portable, checksum FROM chunks WHERE chunk = ?");
@@ -108,25 +113,55 @@ export class Values {
 
   /** The whole value; undefined when there is no key with this id. Throws DamagedError where a row is not what was written. */
   load(id: number): Bitmap | undefined {
-    const rows = reading(id, () => this.#all.all({ id, from: rowId(id, 0), to: rowId(id, VALUE_ROWS_MAX - 1) }));
-    const key = rows.find(({ kind }) => kind === "key");
-    if (key === undefined) return undefined;
-    const [first] = rows;
-    // Most values are one chunk: there is nothing to merge.
-    if (rows.length === 2 && first?.kind === "chunk") {
-      return new Bitmap(openSet(id, first.number, first.checksum, first.ones), key.number);
-    }
-    const set = new RoaringBitmap32();
+    let set: RoaringSet | undefined;
     try {
-      for (const { kind, number, ones, zeros, checksum: sum } of rows) {
-        if (kind === "chunk") merge(set, openSet(id, number, sum, ones), "or");
-        if (kind === "delta") mergeDelta(set, id, { number, ones, zeros, checksum: sum });
-      }
-    } catch (error) {
-      set.dispose();
-      throw error;
+      return reading(id, () => {
+        for (const { kind, number, ones, zeros, checksum: sum } of this.#rows(id)) {
+          if (kind === "key") {
+            const bitmap = new Bitmap(set, number);
+            set = undefined;
+            return bitmap;
+          }
+          if (kind === "delta") {
+            set ??= new RoaringBitmap32();
+            mergeDelta(set, id, { number, ones, zeros, checksum: sum });
+          } else {
+            const chunk = openSet(id, number, sum, ones);
+            // Most values are one chunk: there is nothing to merge.
+            if (set === undefined) set = chunk;
+            else merge(set, chunk, "or");
+          }
+        }
+        return undefined;
+      });
+    } finally {
+      set?.dispose();
     }
-    return new Bitmap(set, key.number);
+  }
+
+  /**
+   * What the whole value measures; undefined when there is no key with this id, or when it has deltas, which only the whole can be merged
+   * with. Throws DamagedError as `load`. Has one row in memory at a time.
+   */
+  measure(id: number): ValueFacts | undefined {
+    return reading(id, () => {
+      let cardinality = 0;
+      for (const { kind, number, ones, checksum: sum } of this.#rows(id)) {
+        if (kind === "delta") return undefined;
+        if (kind === "key") return { cardinality, byteLength: number };
+        const set = openSet(id, number, sum, ones);
+        cardinality += set.size;
+        set.dispose();
+      }
+      return undefined;
+    });
+  }
+
+  /** All rows of a value, the key's last. Few come at once, which takes less time; of many there is one at a time in memory. */
+  #rows(id: number): Iterable<ValueRow> {
+    const range = { id, from: rowId(id, 0), to: rowId(id, VALUE_ROWS_MAX - 1) };
+    const few = this.#all.all({ ...range, limit: FEW_ROWS });
+    return few.at(-1)?.kind === "key" ? few : this.#all.iterate({ ...range, limit: -1 });
   }
 
   /** Puts a set, given in the portable format, in the place of whatever the value was. Returns the bytes of its rows. */
@@ -138,6 +173,11 @@ export class Values {
   /** Puts the set of a value that has no rows. Returns the bytes of its rows. */
   insert(id: number, portable: Uint8Array): number {
     return this.#putPieces(id, portable, 0);
+  }
+
+  /** Puts more containers of a value, those from `first` on, behind its last. Returns the bytes of their rows. */
+  append(id: number, portable: Uint8Array, first: number): number {
+    return this.#putPieces(id, portable, first);
   }
 
   /** Puts a set in as many chunks as it needs, of which the first begins at `first`. Returns their bytes. */

@@ -34,6 +34,8 @@ function recordsOf(batch: Batch): Record[] {
     delete: (...facts) => records.push(["delete", ...facts]),
     deadline: (...facts) => records.push(["deadline", ...facts]),
     dropSlot: (...facts) => records.push(["dropSlot", ...facts]),
+    piece: (id, facts, portable) =>
+      records.push(["piece", id, facts, [...Bitmap.fromPortable(Uint8Array.from(portable), 0).members]]),
     database: ({ number, slot, keys, volatileKeys }) => records.push(["database", number, slot, keys, volatileKeys]),
   });
   return records;

@@ -19,7 +19,10 @@ interface Read {
 
 async function readFile(path: string): Promise<Read> {
   const read: Read = { items: [], skipped: [], troubles: [], error: undefined };
-  const source = await RdbSource.open(path, (message) => read.troubles.push(message));
+  const source = await RdbSource.open(path, {
+    onTrouble: (message) => void read.troubles.push(message),
+    takePieces: async () => undefined,
+  });
   try {
     for await (const { database, key, bitmap, deadline } of source.items((skipped) => read.skipped.push(skipped))) {
       read.items.push([database, key, [...bitmap.members], bitmap.byteLength, deadline]);
@@ -115,9 +118,9 @@ test("no bit of a file can be changed without being told, and nothing is taken t
 });
 
 test("a file that is not there can't be read", async () => {
-  await expect(RdbSource.open("/nowhere/dump.rdb", () => {})).rejects.toThrow(
-    /^can't read \/nowhere\/dump.rdb: ENOENT: no such file/,
-  );
+  await expect(
+    RdbSource.open("/nowhere/dump.rdb", { onTrouble: () => {}, takePieces: async () => undefined }),
+  ).rejects.toThrow(/^can't read \/nowhere\/dump.rdb: ENOENT: no such file/);
 });
 
 /** A target that makes `out.rdb` in a folder of its own. */
