@@ -36,6 +36,8 @@ export class BitmapBuilder {
   #byteLength = 0;
   /** Containers that were given away. */
   #givenContainers = 0;
+  /** The commit of what was given away last. */
+  #committing: Promise<void> | undefined;
   #mustBeWhole = false;
   #isFinished = false;
 
@@ -83,11 +85,15 @@ export class BitmapBuilder {
     this.#taker ??= await this.#openTaker();
     this.#mustBeWhole = this.#taker === undefined;
     // The piece before is out of memory then.
-    await this.#taker?.committed();
+    await this.#committing;
     if (this.#isFinished) this.dispose();
     // One container at least stays, so that there is always a last piece.
     const end = Math.ceil(this.#byteLength / CONTAINER_BYTES) - 1;
-    if (this.#taker !== undefined && end > this.#givenContainers) this.#give(this.#taker.stored, end);
+    if (this.#taker === undefined || end <= this.#givenContainers) return;
+    this.#give(this.#taker.stored, end);
+    this.#committing = this.#taker.committed();
+    // It may fail before its turn comes, where the failure is told.
+    this.#committing.catch(() => {});
   }
 
   /** Gives away the containers up to `end - 1`. */
