@@ -14,8 +14,8 @@ import { KeyspaceSource } from "./keyspace-source.js";
 export const ID_MAX = 2 ** 32 - 1;
 /** So many ids are kept in memory: 12 bytes each while they are put in order. */
 const IDS_MAX = 4_000_000;
-/** And so many keys. */
-const KEYS_MAX = 500_000;
+/** And so many keys: some 150 bytes each, with what CSV's source knows of them. */
+const KEYS_MAX = 1_000_000;
 const IDS_MIN = 65_536;
 /** Keys that are put into the scratch before others get their turn. */
 const TURN_KEYS = 256;
@@ -26,13 +26,18 @@ export interface Scratch {
   saver: Saver;
 }
 
-interface Key {
-  database: number;
-  key: string;
-  /** What is known of the value beside its ids. */
+/** What is known of a value beside its ids. */
+interface KeyFacts {
   byteLength: number;
   deadline: number;
 }
+
+interface Key extends KeyFacts {
+  database: number;
+  key: string;
+}
+
+const NO_FACTS: KeyFacts = { byteLength: 0, deadline: NO_DEADLINE };
 
 export class Collector {
   readonly #openScratch: () => Scratch;
@@ -40,7 +45,10 @@ export class Collector {
   #scratch: Scratch | undefined;
   /** Numbers of the keys in `#keys`, by database. */
   #numbers: Map<string, number>[] = [];
-  #keys: Key[] = [];
+  #keys: string[] = [];
+  #databases: number[] = [];
+  /** Of those keys, by their numbers, of which there is anything to say: an object for each of a million keys would be most of the memory. */
+  readonly #facts = new Map<number, KeyFacts>();
   #ids = new Uint32Array(IDS_MIN);
   /** Number of the key of each id. */
   #keyOf = new Uint32Array(IDS_MIN);
@@ -58,7 +66,8 @@ export class Collector {
     const numbers = this.#numbers[database] as Map<string, number>;
     let number = numbers.get(key);
     if (number === undefined) {
-      number = this.#keys.push({ database, key, byteLength: 0, deadline: NO_DEADLINE }) - 1;
+      number = this.#keys.push(key) - 1;
+      this.#databases.push(database);
       numbers.set(key, number);
     }
     return number;
@@ -81,12 +90,12 @@ export class Collector {
 
   /** A key has at least so many bytes. */
   lengthen(number: number, byteLength: number): void {
-    const key = this.#keys[number] as Key;
-    key.byteLength = Math.max(key.byteLength, byteLength);
+    const facts = this.#facts.get(number) ?? NO_FACTS;
+    this.#facts.set(number, { ...facts, byteLength: Math.max(facts.byteLength, byteLength) });
   }
 
   expire(number: number, deadline: number): void {
-    (this.#keys[number] as Key).deadline = deadline;
+    this.#facts.set(number, { ...(this.#facts.get(number) ?? NO_FACTS), deadline });
   }
 
   #grow(length: number): void {
@@ -117,6 +126,8 @@ export class Collector {
     }
     this.#numbers = [];
     this.#keys = [];
+    this.#databases = [];
+    this.#facts.clear();
     this.#length = 0;
   }
 
@@ -139,6 +150,8 @@ export class Collector {
       yield* new KeyspaceSource(this.#scratch.keyspace, () => true).items();
       return;
     }
+    // Of a million keys this is much.
+    this.#numbers = [];
     for (const [{ byteLength, ...rest }, ids] of this.#byKey()) {
       const bitmap = ids.length === 0 ? new Bitmap() : Bitmap.fromOffsets(ids);
       bitmap.byteLength = Math.max(bitmap.byteLength, byteLength);
@@ -162,6 +175,10 @@ export class Collector {
       ordered[at] = this.#ids[i] as number;
       next[number] = at + 1;
     }
-    for (const [number, key] of this.#keys.entries()) yield [key, ordered.subarray(starts[number], starts[number + 1])];
+    for (const [number, key] of this.#keys.entries()) {
+      const facts = this.#facts.get(number) ?? NO_FACTS;
+      const ids = ordered.subarray(starts[number], starts[number + 1]);
+      yield [{ database: this.#databases[number] as number, key, ...facts }, ids];
+    }
   }
 }

@@ -44,6 +44,7 @@ export class CsvSource implements Source {
     reader.end();
     this.#rows();
     if (this.#columns === undefined) throw this.#input.badLine(1, "there is no header line");
+    this.#numbers = [];
     yield* this.#collector.items();
   }
 
