@@ -1,6 +1,7 @@
 /** Keys out of a running redis-server into a keyspace, in this process: what is moved, what is not, and what happens when the link breaks. */
 import { describe, expect, onTestFinished, test } from "vitest";
 import { MEMORY_DB } from "../../src/config.js";
+import { Bitmap } from "../../src/keyspace/bitmap.js";
 import type { Database } from "../../src/keyspace/database.js";
 import { NO_DEADLINE } from "../../src/keyspace/storage.js";
 import { GONE, type Item, MigrateError, THERE_ALREADY } from "../../src/migrate/item.js";
@@ -21,9 +22,11 @@ import { RedisServer, redisMissing, sayRedisMissing } from "../support/redis-ser
 import { eventually } from "../support/server-process.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 import { temporaryFolder } from "../support/temporary-folder.js";
+import { noise } from "../unit/storage/store.js";
 
 const HOST = "127.0.0.1";
 const MB = 1024 * 1024;
+const DENSE_BYTES = 64 * MB;
 
 sayRedisMissing("moving keys out of a redis-server");
 const live = test.skipIf(redisMissing !== undefined);
@@ -156,6 +159,45 @@ live("strings of every kind, deadlines, all databases; other types are skipped a
   ]);
   expect(moving.troubles).toEqual([]);
 });
+
+live(
+  "a dense string comes in pieces, of which a few are in memory; while it comes the old value is there",
+  async () => {
+    const { client, server } = await startRedis();
+    const moving = new Moving();
+    await ask(client, "SET", "dense", "the old one");
+    await moving.from(server.port);
+    const piece = noise(8 * MB);
+    for (let at = 0; at < DENSE_BYTES; at += piece.length) await ask(client, "SETRANGE", "dense", at, piece);
+    const before = Bitmap.usedBytes();
+    let pieces = 0;
+    let most = 0;
+    const target = Object.assign(moving.target, {
+      takePieces: async () => {
+        const taker = await KeyspaceTarget.prototype.takePieces.call(moving.target);
+        const committed = async () => {
+          pieces++;
+          most = Math.max(most, Bitmap.usedBytes() - before);
+          await taker.committed();
+          expect(moving.value("dense")?.bytes).toBe("the old one");
+        };
+        return { ...taker, committed };
+      },
+    });
+    const report = await moving.from(server.port, { target });
+    expect(report).toMatchObject({ keys: 1, verified: 1, stringBytes: DENSE_BYTES });
+    expect(pieces).toBeGreaterThan(8);
+    expect(most).toBeLessThan(DENSE_BYTES / 4);
+    // Nor does it come into memory to be verified.
+    expect(Bitmap.usedBytes() - before).toBeLessThan(MB);
+    const { keyspace } = moving.store;
+    const entry = keyspace.lookup(keyspace.databases[0] as Database, "dense");
+    const bitmap = entry && keyspace.bitmap(entry);
+    for (let at = 0; at < DENSE_BYTES; at += piece.length) {
+      expect(bitmap?.bytes(at, piece.length).equals(piece), `from byte ${at} on`).toBe(true);
+    }
+  },
+);
 
 live("a string of 512 MB costs a few MB: slices without a bit are not sent", async () => {
   const { client, server } = await startRedis();

@@ -1,13 +1,20 @@
 /** RDB files as source and target of a move; redis-server's own are in test/migration. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
+import { MEMORY_DB } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { NO_DEADLINE } from "../../../src/keyspace/storage.js";
 import { type Item, MigrateError, type Skipped } from "../../../src/migrate/item.js";
+import { KeyspaceTarget } from "../../../src/migrate/keyspace-target.js";
+import { Mover } from "../../../src/migrate/mover.js";
 import { RdbSource } from "../../../src/migrate/rdb-source.js";
 import { RdbTarget } from "../../../src/migrate/rdb-target.js";
+import { Store } from "../../../src/store.js";
 import { type FileOptions, length, long, rdbFile, readAll, row } from "../../support/rdb-file.js";
 import { temporaryFolder } from "../../support/temporary-folder.js";
+import { noise } from "../storage/store.js";
+
+const MIB = 2 ** 20;
 
 /** What a source gave: of each key its name, bits and length. */
 interface Read {
@@ -121,6 +128,31 @@ test("a file that is not there can't be read", async () => {
   await expect(
     RdbSource.open("/nowhere/dump.rdb", { onTrouble: () => {}, takePieces: async () => undefined }),
   ).rejects.toThrow(/^can't read \/nowhere\/dump.rdb: ENOENT: no such file/);
+});
+
+test("a dense string goes into a keyspace in pieces", async () => {
+  const dense = noise(12 * MIB + 5);
+  const path = temporaryFolder()("dump.rdb");
+  const store = Store.open(MEMORY_DB, (message) => expect.fail(message));
+  onTestFinished(() => store.close());
+  const target = new KeyspaceTarget(store.keyspace, store.saver);
+  let takers = 0;
+  const read = async (body: Buffer) => {
+    writeFileSync(path, rdbFile(body, { checksum: "off" }));
+    const takePieces = () => {
+      takers++;
+      return target.takePieces();
+    };
+    const source = await RdbSource.open(path, { onTrouble: () => {}, takePieces });
+    return await new Mover(source, target, { verify: true }).run().finally(() => source.close());
+  };
+  const report = await read(row(0, "before", "x", 0, "dense", dense.toString("latin1"), 0, "behind", "y"));
+  expect(report).toMatchObject({ keys: 3, verified: 3, mismatches: 0 });
+  expect(takers).toBe(1);
+  const [database] = store.keyspace.databases;
+  const value = database && store.keyspace.read(database, "dense");
+  expect(value?.bitmap.bytes(0, dense.length).equals(dense)).toBe(true);
+  value?.bitmap.dispose();
 });
 
 /** A target that makes `out.rdb` in a folder of its own. */
