@@ -1,6 +1,7 @@
 /** Makes a Bitmap of a string that comes piece by piece, so that a string of 512 MB is never held whole. */
 import roaring from "roaring";
 import { Bitmap } from "./bitmap.js";
+import { free } from "./bitmap-freeing.js";
 
 const { RoaringBitmap32 } = roaring;
 
@@ -29,7 +30,7 @@ export class BitmapBuilder {
       const moved = RoaringBitmap32.addOffset(piece.set, this.#byteLength * 8);
       this.#set ??= new RoaringBitmap32();
       this.#set.orInPlace(moved);
-      moved.dispose();
+      free(moved);
     }
     piece.dispose();
   }
@@ -50,7 +51,7 @@ export class BitmapBuilder {
 
   /** Gives up. Nothing happens after `finish`. */
   dispose(): void {
-    this.#set?.dispose();
+    if (this.#set !== undefined) free(this.#set);
     this.#set = undefined;
     this.#isFinished = true;
   }

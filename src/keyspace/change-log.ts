@@ -66,7 +66,11 @@ export class BatchDraft {
     const endMs = performance.now() + budgetMs;
     while (this.#written < this.#values.length) {
       const value = this.#values[this.#written] as HeldValue;
-      if (!value.bitmap.makeUntil(endMs)) return undefined;
+      if (value.bitmap.unmade !== undefined) {
+        const isMade = value.bitmap.makeUntil(endMs);
+        // To write it takes another turn, where making it took this one.
+        if (!isMade || performance.now() > endMs) return undefined;
+      }
       this.#write(value);
       this.#written++;
       if (performance.now() > endMs && this.#written < this.#values.length) return undefined;
