@@ -225,7 +225,16 @@ export class Keyspace {
     return number === NO_ENTRY ? undefined : this.#bit(database, number, offset);
   }
 
-  /** The same of a key that was looked up. */
+  /** BITCOUNT: how many bits of a key are 1; undefined where there is no such key. */
+  cardinality(database: Database, key: KeyBytes): number | undefined {
+    const number = this.#lookupBytes(database, key);
+    if (number === NO_ENTRY) return undefined;
+    const { entries } = database.contents;
+    if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
+    return entries.cardinality(number);
+  }
+
+  /** A bit of a key that was looked up. */
   bitOf({ database, number }: Entry, offset: number): Bit {
     return this.#bit(database, number, offset);
   }
