@@ -712,8 +712,8 @@ export class Keyspace {
 
   /**
    * Empties all databases for other data that comes in the place of theirs. In the file they stay what they are until that is whole: it
-   * comes under slots that are no database's yet. All changes must be settled (`Saver.settle`). FLUSHDB and SWAPDB must wait until
-   * one of the next two has been called.
+   * comes under slots that are no database's yet. Throws unless all changes are settled (`Saver.settle`). Until one of the next two is
+   * called there must be no FLUSHDB and no SWAPDB.
    */
   beginReplacement(): void {
     if (this.isDirty || this.residency.settledBatch < this.committedBatch) throw new Error("changes are not settled");
@@ -735,11 +735,12 @@ export class Keyspace {
 
   /** Gives the databases back what they were before the replacement that is under way, if there is one. */
   undoReplacement(): void {
-    if (this.#replaced === undefined) return;
+    const replaced = this.#replaced;
+    if (replaced === undefined) return;
     this.databases.forEach((database, i) => {
       this.#log.dropSlot(database.contents.slot);
       this.residency.drop(database.contents);
-      database.contents = new Contents(this.#replaced?.[i] as StoredDatabase, this.#seed());
+      database.contents = new Contents(replaced[i] as StoredDatabase, this.#seed());
     });
     this.#replaced = undefined;
     this.changes++;

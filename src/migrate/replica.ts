@@ -120,7 +120,7 @@ export class Replica implements Peer {
     this.#rest = this.#rest.then(() => this.#live(life));
   }
 
-  /** Follows nobody any more. Resolves when nothing changes by it: a data set that was half there is emptied. */
+  /** Follows nobody any more. Resolves when nothing changes by it: of a data set that was half there nothing is left. */
   async stop(): Promise<void> {
     this.#life?.end();
     await this.#rest;
@@ -303,7 +303,7 @@ export class Replica implements Peer {
     if (length === undefined && mark?.length !== MARK_BYTES) throw new LinkError(header.replace(/^-/, ""));
     this.#saidProgressMs = performance.now();
     log.notice(
-      `full synchronisation with ${nameOf(life.master)}: ${length ?? "not known how many"} bytes; what is here goes when they are`,
+      `full synchronisation with ${nameOf(life.master)}: ${length ?? "not known how many"} bytes; what is here goes when all have come`,
     );
     this.#canContinue = false;
     replication.sync.totalBytes = Number(length ?? 0);

@@ -60,32 +60,35 @@ describe.skipIf(redisMissing !== undefined)("full synchronisation", () => {
     expect(server.log).toContain(`48 keys, and ${others} that are no strings passed over`);
   });
 
-  test("what does not come whole leaves what was here, and is tried again", async () => {
-    const redis = await startMaster();
-    const master = await connectTo(redis.port);
-    await fill(master);
-    const proxy = await LinkProxy.start(redis.port);
-    const server = await sandbox().start();
-    const replica = await connectTo(server.port);
-    await askAll(replica, ["SET own 1", "SELECT 1", "SETBIT s0 7 1", "SELECT 0"]);
-    const own = await stringsOf(replica);
-    // In the midst of the RDB: behind the first keys.
-    proxy.cutAfter = 100_000;
-    await ask(replica, "REPLICAOF", "127.0.0.1", proxy.port);
-    await server.logged(/is down/, LINK_MS);
-    proxy.isClosed = true;
-    expect(proxy.bytes).toBe(100_000);
-    expect(await stringsOf(replica)).toEqual(own);
-    expect(await infoOf(replica, "keyspace")).toEqual({
-      db0: "keys=1,expires=0,avg_ttl=0",
-      db1: "keys=1,expires=0,avg_ttl=0",
-    });
-    expect(await infoOf(replica)).toMatchObject({ master_link_status: "down", master_sync_in_progress: "0" });
-    expect(await infoOf(replica, "persistence")).toMatchObject({ loading: "0" });
-    proxy.isClosed = false;
-    await inStep(master, replica);
-    await expectSame(master, replica);
-  });
+  test.each(["bitmapist.db", ":memory:"])(
+    "what does not come whole leaves what was here, and is tried again (%s)",
+    async (db) => {
+      const redis = await startMaster();
+      const master = await connectTo(redis.port);
+      await fill(master);
+      const proxy = await LinkProxy.start(redis.port);
+      const server = await sandbox().start({ db });
+      const replica = await connectTo(server.port);
+      await askAll(replica, ["SET own 1", "SELECT 1", "SETBIT s0 7 1", "SELECT 0"]);
+      const own = await stringsOf(replica);
+      // In the midst of the RDB: behind the first keys.
+      proxy.cutAfter = 100_000;
+      await ask(replica, "REPLICAOF", "127.0.0.1", proxy.port);
+      await server.logged(/is down/, LINK_MS);
+      proxy.isClosed = true;
+      expect(proxy.bytes).toBe(100_000);
+      expect(await stringsOf(replica)).toEqual(own);
+      expect(await infoOf(replica, "keyspace")).toEqual({
+        db0: "keys=1,expires=0,avg_ttl=0",
+        db1: "keys=1,expires=0,avg_ttl=0",
+      });
+      expect(await infoOf(replica)).toMatchObject({ master_link_status: "down", master_sync_in_progress: "0" });
+      expect(await infoOf(replica, "persistence")).toMatchObject({ loading: "0" });
+      proxy.isClosed = false;
+      await inStep(master, replica);
+      await expectSame(master, replica);
+    },
+  );
 
   test("while it lasts clients are told so, and see how far it is", async () => {
     const redis = await startMaster("--repl-diskless-sync", "no");
