@@ -70,9 +70,11 @@ const lzf = new LzfDecoder();
  * RdbError where it is no string, or one of more than 512 MiB.
  */
 export function restored<T>(payload: Buffer, builder: StringBuilder<T>): T {
-  if (payload[0] !== TYPE_STRING) throw new RdbError(`type ${payload[0]} is no string`);
+  const input = new RdbInput(payload);
+  const type = input.byte();
+  if (type !== TYPE_STRING) throw new RdbError(`type ${type} is no string`);
   try {
-    appendString(new RdbInput(payload.subarray(1)), builder);
+    appendString(input, builder);
     return builder.finish();
   } finally {
     builder.dispose();
