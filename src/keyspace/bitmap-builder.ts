@@ -9,6 +9,8 @@ export class BitmapBuilder {
   /** Made with the first piece, which most values have no more than. */
   #set: InstanceType<typeof RoaringBitmap32> | undefined;
   #byteLength = 0;
+  /** Several pieces were put together. One alone is as small as it can be already. */
+  #isJoined = false;
   #isFinished = false;
 
   /** Bytes of the string so far. */
@@ -30,6 +32,7 @@ export class BitmapBuilder {
       const moved = RoaringBitmap32.addOffset(piece.set, this.#byteLength * 8);
       this.#set ??= new RoaringBitmap32();
       this.#set.orInPlace(moved);
+      this.#isJoined = true;
       free(moved);
     }
     piece.dispose();
@@ -45,7 +48,7 @@ export class BitmapBuilder {
     const bitmap = new Bitmap(this.#set ?? new RoaringBitmap32(), this.#byteLength);
     this.#set = undefined;
     this.#isFinished = true;
-    bitmap.optimize();
+    if (this.#isJoined) bitmap.optimize();
     return bitmap;
   }
 

@@ -22,6 +22,7 @@ const KIND = {
   dropSlot: 7,
   database: 8,
   measure: 9,
+  reserveSlot: 10,
 } as const;
 
 /** Ids are 47 bits wide: enough for 50,000 new keys a second for 89 years. */
@@ -120,6 +121,8 @@ export interface BatchVisitor {
   deadline(id: number, deadline: number): void;
   /** All rows of the slot are gone, and the slot will not be used again. */
   dropSlot(slot: number): void;
+  /** Rows come under a slot that is no database's yet. If none gets it before a crash, they are gone. */
+  reserveSlot(slot: number): void;
   database(database: StoredDatabase): void;
 }
 
@@ -216,6 +219,10 @@ export class ChangeLog {
 
   dropSlot(slot: number): void {
     this.#header(KIND.dropSlot, slot, 0);
+  }
+
+  reserveSlot(slot: number): void {
+    this.#header(KIND.reserveSlot, slot, 0);
   }
 
   database({ slot, number, keys, volatileKeys }: StoredDatabase): void {
@@ -397,6 +404,9 @@ export function readBatch(batch: Batch, visitor: BatchVisitor): void {
         break;
       case KIND.dropSlot:
         visitor.dropSlot(id);
+        break;
+      case KIND.reserveSlot:
+        visitor.reserveSlot(id);
         break;
       case KIND.database:
         visitor.database({ number: at(i), slot: id, keys: wide(i + 1), volatileKeys: wide(i + 3) });

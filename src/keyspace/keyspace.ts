@@ -30,7 +30,7 @@ import { HASH_MAX } from "./hash.js";
 import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
 import { SmallValue } from "./small-value.js";
-import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredKey } from "./storage.js";
+import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredDatabase, type StoredKey } from "./storage.js";
 import type { Bit, Value } from "./value.js";
 import { Watches } from "./watches.js";
 
@@ -101,6 +101,8 @@ export class Keyspace {
   readonly #log = new ChangeLog();
   #nextId: number;
   #nextSlot: number;
+  /** What the databases are in the file while other data comes in their place, in the order of their numbers. */
+  #replaced: StoredDatabase[] | undefined;
   #expired = FIRST_EXPIRED;
 
   constructor(storage: Storage, clock: Clock, random: Random) {
@@ -112,7 +114,7 @@ export class Keyspace {
     this.databases = [...storage.databases]
       .sort((a, b) => a.number - b.number)
       .map((stored) => new Database(stored.number, new Contents(stored, this.#seed())));
-    this.#nextSlot = Math.max(...this.databases.map(({ contents }) => contents.slot)) + 1;
+    this.#nextSlot = storage.nextSlot;
     this.residency = new Residency(
       this.databases,
       this.now,
@@ -708,9 +710,49 @@ export class Keyspace {
     if (old.size === 0) return;
     this.changes += old.size;
     this.#log.dropSlot(old.slot);
+    this.#empty(database);
+  }
+
+  #empty(database: Database): void {
+    this.residency.drop(database.contents);
     database.contents = new Contents({ slot: this.#nextSlot++, keys: 0, volatileKeys: 0 }, this.#seed());
     database.contents.changed = true;
-    this.residency.drop(old);
+  }
+
+  /**
+   * Empties all databases for other data that comes in the place of theirs. In the file they stay what they are until that is whole: it
+   * comes under slots that are no database's yet. Throws unless all changes are settled (`Saver.settle`). Until one of the next two is
+   * called there must be no FLUSHDB and no SWAPDB.
+   */
+  beginReplacement(): void {
+    if (this.isDirty || this.residency.settledBatch < this.committedBatch) throw new Error("changes are not settled");
+    this.#replaced = this.databases.map(storedDatabase);
+    for (const database of this.databases) {
+      this.watches.touchAll(database.number, (key) => this.lookup(database, key) !== undefined);
+      this.#empty(database);
+      this.#log.reserveSlot(database.contents.slot);
+    }
+    this.changes++;
+  }
+
+  /** The other data is whole: one commit makes it what the databases are. */
+  completeReplacement(): void {
+    for (const { slot } of this.#replaced ?? []) this.#log.dropSlot(slot);
+    this.#replaced = undefined;
+    this.changes++;
+  }
+
+  /** Gives the databases back what they were before the replacement that is under way, if there is one. */
+  undoReplacement(): void {
+    const replaced = this.#replaced;
+    if (replaced === undefined) return;
+    this.databases.forEach((database, i) => {
+      this.#log.dropSlot(database.contents.slot);
+      this.residency.drop(database.contents);
+      database.contents = new Contents(replaced[i] as StoredDatabase, this.#seed());
+    });
+    this.#replaced = undefined;
+    this.changes++;
   }
 
   /** SWAPDB: what is in one database is in the other. */
@@ -724,7 +766,7 @@ export class Keyspace {
     b.contents = contents;
     for (const database of [a, b]) {
       database.contents.changed = true;
-      this.#logDatabase(database);
+      this.#log.database(storedDatabase(database));
     }
     this.changes++;
   }
@@ -944,16 +986,16 @@ export class Keyspace {
    * inside a command or a transaction.
    */
   takeDraft(): BatchDraft {
-    for (const database of this.databases) {
-      if (!database.contents.changed) continue;
-      database.contents.changed = false;
-      this.#logDatabase(database);
-    }
+    if (this.#replaced === undefined) this.#logDatabases();
     return this.#log.take();
   }
 
-  #logDatabase({ number, contents: { slot, size, volatileSize } }: Database): void {
-    this.#log.database({ number, slot, keys: size, volatileKeys: volatileSize });
+  #logDatabases(): void {
+    for (const database of this.databases) {
+      if (!database.contents.changed) continue;
+      database.contents.changed = false;
+      this.#log.database(storedDatabase(database));
+    }
   }
 
   /** The storage has committed a batch, and may give its memory back. */
@@ -972,6 +1014,10 @@ export class Keyspace {
   settled(batch: number): void {
     this.residency.settled(batch);
   }
+}
+
+function storedDatabase({ number, contents: { slot, size, volatileSize } }: Database): StoredDatabase {
+  return { number, slot, keys: size, volatileKeys: volatileSize };
 }
 
 /** A key as a listing finds it: in the file (`stored`), or in memory only (`entry`). */

@@ -120,7 +120,7 @@ export class Replica implements Peer {
     this.#rest = this.#rest.then(() => this.#live(life));
   }
 
-  /** Follows nobody any more. Resolves when nothing changes by it: a data set that was half there is emptied. */
+  /** Follows nobody any more. Resolves when nothing changes by it: of a data set that was half there nothing is left. */
   async stop(): Promise<void> {
     this.#life?.end();
     await this.#rest;
@@ -294,33 +294,34 @@ export class Replica implements Peer {
     }
   }
 
-  /** Takes the master's data set in the place of what is here. What does not come whole leaves nothing here. */
+  /** Takes the master's data set in the place of what is here, which stays when that does not come whole. */
   async #load(life: Life, reader: SocketReader): Promise<void> {
-    const { keyspace, log, replication } = this.#server;
+    const { keyspace, log, replication, saver } = this.#server;
     replication.sync = { begunMs: keyspace.now, totalBytes: 0, readBytes: 0, keys: 0 };
     const header = await reader.line();
     const [, length, mark] = /^\$(?:([0-9]+)|EOF:(.*))$/.exec(header) ?? [];
     if (length === undefined && mark?.length !== MARK_BYTES) throw new LinkError(header.replace(/^-/, ""));
     this.#saidProgressMs = performance.now();
     log.notice(
-      `full synchronisation with ${nameOf(life.master)}: ${length ?? "not known how many"} bytes; what is here goes`,
+      `full synchronisation with ${nameOf(life.master)}: ${length ?? "not known how many"} bytes; what is here goes when all have come`,
     );
     this.#canContinue = false;
-    this.#flush();
     replication.sync.totalBytes = Number(length ?? 0);
     replication.skippedKeys = 0;
     replication.isLoading = true;
     const rdb = new RdbReader(() => new BitmapBuilder());
     try {
+      await this.#settle(life);
+      keyspace.beginReplacement();
       await this.#loadKeys(life, reader, rdb);
       await checkEnd(reader, rdb, length === undefined ? mark : Number(length));
       life.commands.select(Number(rdb.aux.get("repl-stream-db") ?? 0));
-    } catch (error) {
-      this.#flush();
-      throw error;
+      keyspace.completeReplacement();
     } finally {
+      keyspace.undoReplacement();
       rdb.dispose();
       replication.isLoading = false;
+      saver.noticeChanges();
     }
     keyspace.tick();
     const { begunMs, keys } = replication.sync;
@@ -355,10 +356,18 @@ export class Replica implements Peer {
     }
   }
 
-  #flush(): void {
+  /** Waits until all that is here can be read from the file. Clients are refused meanwhile, so that nothing is added. */
+  async #settle(life: Life): Promise<void> {
     const { keyspace, saver } = this.#server;
-    for (const database of keyspace.databases) keyspace.flush(database);
-    saver.noticeChanges();
+    do {
+      let failure: unknown;
+      const settled = saver.settle().catch((reason: unknown) => {
+        failure = reason;
+      });
+      await life.wait(settled);
+      life.check();
+      if (failure !== undefined) throw new MigrateError(`can't write: ${reasonOf(failure)}`, { cause: failure });
+    } while (keyspace.isDirty);
   }
 
   // --- staying up to date

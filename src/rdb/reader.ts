@@ -9,7 +9,7 @@
 import { constants } from "node:buffer";
 import { BULK_BYTES_MAX, REPLY_SLICE_BYTES } from "../config.js";
 import { CRC64_BYTES } from "./crc64.js";
-import { CHECKSUM_VERSION_MIN, ENCODING, MAGIC, OPCODE, TYPE_STRING, VERSION_DIGITS } from "./format.js";
+import { CHECKSUM_VERSION_MIN, ENCODING, INTEGER_BYTES, MAGIC, OPCODE, TYPE_STRING, VERSION_DIGITS } from "./format.js";
 import { ENCODED, RdbInput } from "./input.js";
 import { type Field, LAYOUTS, MODULE_END, MODULE_VALUES, PASSED_OVER, SCORE_WORD_MIN } from "./layouts.js";
 import { LZF_RATIO_MAX } from "./lzf.js";
@@ -357,9 +357,6 @@ interface StringHead {
   storedBytes: number;
   byteLength: number;
 }
-
-/** Bytes of the integers, by the number of their encoding. */
-const INTEGER_BYTES = [1, 2, 4];
 
 /** Keys and such: as latin1. */
 class TextBuilder implements StringBuilder<string> {

@@ -109,11 +109,13 @@ export class Flusher {
       .transaction(() => {
         // In the order of the ids, which is the order of the rows on the pages.
         for (const id of changes.ids()) this.#flushRow(id, changes.indexOf(id), changes, flushed);
+        for (const slot of changes.reservedSlots) this.#garbage.reserveSlot(slot);
         for (const slot of changes.droppedSlots) this.#garbage.dropSlot(slot);
         // All of them leave before any comes back: two databases may have exchanged their slots.
         for (const { number } of changes.databases.values()) this.#deleteDatabase.run(number);
         for (const { slot, number, keys, volatileKeys } of changes.databases.values()) {
           this.#insertDatabase.run(slot, number, keys, volatileKeys);
+          this.#garbage.keepSlot(slot);
         }
         flushed.logWords = this.#append(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
         // Immediate: a transaction that reads first could not wait for somebody else's lock.
@@ -190,6 +192,7 @@ function lastLogRow(connection: Connection): number {
  */
 class Changes implements BatchVisitor {
   readonly droppedSlots = new Set<number>();
+  readonly reservedSlots = new Set<number>();
   readonly databases = new Map<number, StoredDatabase>();
   /** Rows in the order in which they came; what is told of one is at its index. */
   readonly #rows = new RowTable();
@@ -214,6 +217,7 @@ class Changes implements BatchVisitor {
     this.#rows.clear();
     this.#of.clear();
     this.droppedSlots.clear();
+    this.reservedSlots.clear();
     this.databases.clear();
     this.#bitCount = 0;
     if (this.#bits.length > ROOM_BITS_MAX) this.#growBits(ROOM_MIN);
@@ -326,6 +330,10 @@ class Changes implements BatchVisitor {
 
   dropSlot(slot: number): void {
     this.droppedSlots.add(slot);
+  }
+
+  reserveSlot(slot: number): void {
+    this.reservedSlots.add(slot);
   }
 
   database(database: StoredDatabase): void {

@@ -16,8 +16,10 @@ export class Garbage {
   readonly #deleteSome: readonly Statement<[RowId, RowId, number]>[];
   readonly #addSlot: Statement<[number]>;
   readonly #removeSlot: Statement<[number]>;
-  readonly #someSlot: Statement<[], { slot: number }>;
+  readonly #slots: Statement<[], { slot: number }>;
   readonly #keysOf: Statement<[number, number], { id: number }>;
+  /** Slots that are listed for a crash only: while this runs nothing of them is removed, unless they are dropped. */
+  readonly #reserved = new Set<number>();
   #mayHaveSome = true;
 
   constructor(connection: Connection, values: Values) {
@@ -35,7 +37,7 @@ export class Garbage {
     );
     this.#addSlot = connection.prepare("INSERT OR IGNORE INTO dropped_slots (slot) VALUES (?)");
     this.#removeSlot = connection.prepare("DELETE FROM dropped_slots WHERE slot = ?");
-    this.#someSlot = connection.prepare("SELECT slot FROM dropped_slots LIMIT 1");
+    this.#slots = connection.prepare("SELECT slot FROM dropped_slots");
     this.#keysOf = connection.prepare(`SELECT id FROM (${ALL_NAMES}) WHERE slot = ? LIMIT ?`);
   }
 
@@ -55,7 +57,19 @@ export class Garbage {
   /** All keys of a slot are gone; their rows go later. */
   dropSlot(slot: number): void {
     this.#addSlot.run(slot);
+    this.#reserved.delete(slot);
     this.#mayHaveSome = true;
+  }
+
+  /** Rows come under a slot that is no database's yet. A crash makes garbage of them. */
+  reserveSlot(slot: number): void {
+    this.#addSlot.run(slot);
+    this.#reserved.add(slot);
+  }
+
+  /** The slot is a database's. It stays reserved here: should the commit fail, it is listed again until the next attempt. */
+  keepSlot(slot: number): void {
+    if (this.#reserved.has(slot)) this.#removeSlot.run(slot);
   }
 
   /** Whether `step` has anything to do. */
@@ -66,10 +80,15 @@ export class Garbage {
   /** Deletes some rows; called inside a transaction. Returns the bytes of deltas that deleted keys had. */
   step(): number {
     const value = this.#someValue.get();
-    const slot = value === undefined ? this.#someSlot.get() : undefined;
+    const slot = value === undefined ? this.#droppedSlot() : undefined;
     if (value !== undefined) this.#stepValue(value.id);
     else if (slot === undefined) this.#mayHaveSome = false;
-    return slot === undefined ? 0 : this.#stepSlot(slot.slot);
+    return slot === undefined ? 0 : this.#stepSlot(slot);
+  }
+
+  #droppedSlot(): number | undefined {
+    for (const { slot } of this.#slots.iterate()) if (!this.#reserved.has(slot)) return slot;
+    return undefined;
   }
 
   /** What was done since the last transaction was undone with it: look again. */
