@@ -1,4 +1,8 @@
-/** The fixtures come from the real bbolt and Roaring libraries of Go: test/fixtures/go/main.go. */
+/**
+ * The fixtures `small` and `large` come from the real bbolt and Roaring libraries of Go: test/fixtures/go/main.go. `server-bbolt` and
+ * `server-sqlite` are files that the Go bitmapist-server (Doist/bitmapist-server, before and since SQLite) left behind after SETBIT, BITOP,
+ * EXPIRE, RENAME and DEL, with what it answered to GET, BITCOUNT and PTTL; it was built with Debian's bbolt, Roaring and SQLite libraries.
+ */
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import Database from "better-sqlite3";
@@ -77,15 +81,18 @@ async function count(path: string): Promise<number> {
   return items;
 }
 
-test.each(["small", "large"])("every key of a bbolt file of the Go server is read: %s", async (name) => {
-  const path = temporaryFolder()("bitmapist.db");
-  writeFileSync(path, fixture(`${name}.db`));
-  const found = await readBolt(path);
-  const expected = expectedOf(name);
-  expect(expected.length).toBeGreaterThan(3);
-  expect(byKey(found.map(({ byteLength, last, ...rest }) => rest))).toEqual(byKey(expected));
-  for (const { byteLength, last } of found) expect(byteLength).toBe(Math.floor(last / 8) + 1);
-});
+test.each(["small", "large", "server-bbolt"])(
+  "every key of a bbolt file of the Go server is read: %s",
+  async (name) => {
+    const path = temporaryFolder()("bitmapist.db");
+    writeFileSync(path, fixture(`${name}.db`));
+    const found = await readBolt(path);
+    const expected = expectedOf(name);
+    expect(expected.length).toBeGreaterThan(3);
+    expect(byKey(found.map(({ byteLength, last, ...rest }) => rest))).toEqual(byKey(expected));
+    for (const { byteLength, last } of found) expect(byteLength).toBe(Math.floor(last / 8) + 1);
+  },
+);
 
 test("a bbolt file that is damaged in any byte is read, or refused with a page's number or a key; and no key is made up", async () => {
   const path = temporaryFolder()("bitmapist.db");
@@ -175,6 +182,14 @@ test("the rows of the Go server's SQLite file are read, of any bytes", async () 
   const added = { key: "\xffnot text", cardinality: 0, sum: 0n, deadline: NO_DEADLINE };
   const rest = found.map(({ byteLength, last, ...rest }) => rest);
   expect(byKey(rest)).toEqual(byKey([...expectedOf("large"), added]));
+});
+
+test("every key of the Go server's own SQLite file is read", async () => {
+  const path = temporaryFolder()("bitmapist.db");
+  writeFileSync(path, fixture("server-sqlite.db"));
+  const found = await read(new GoSource(path, openGoDatabase(path)));
+  expect(byKey(found.map(({ byteLength, last, ...rest }) => rest))).toEqual(byKey(expectedOf("server-sqlite")));
+  for (const { byteLength, last } of found) expect(byteLength).toBe(Math.floor(last / 8) + 1);
 });
 
 test("a row of an SQLite file that lacks its value is refused by its key", async () => {
