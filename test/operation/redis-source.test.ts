@@ -1,5 +1,5 @@
 /** Keys out of a running redis-server into a keyspace, in this process: what is moved, what is not, and what happens when the link breaks. */
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { MEMORY_DB } from "../../src/config.js";
 import type { Database } from "../../src/keyspace/database.js";
 import { NO_DEADLINE } from "../../src/keyspace/storage.js";
@@ -220,6 +220,19 @@ describe("the Go bitmapist-server", () => {
     if (version === "first") expect(moving.value("a/b")?.deadline).toBe(NO_DEADLINE);
     else expect(moving.value("a/b")?.deadline).toBeLessThan(Date.now() + 501_000);
     expect(await new Moving().from(port, { pattern: "trackist_1*" })).toMatchObject({ keys: 11 });
+  });
+
+  live("deadlines are as they were before the values came, however long these took", async () => {
+    const { client, server } = await startRedis();
+    await askAll(client, ["SETBIT k 1 1", "PEXPIRE k 100000"]);
+    vi.useFakeTimers({ toFake: ["Date"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const begunMs = Date.now();
+    const onRequest = (command: string) => void (command === "get" && vi.setSystemTime(begunMs + 60_000));
+    const moving = new Moving();
+    await moving.from(await startGoLikeServer(server.port, "sqlite", onRequest));
+    expect(Date.now()).toBe(begunMs + 60_000);
+    expect(moving.value("k")?.deadline).toBe(begunMs + 100_000);
   });
 
   live.each(versions)("has no keys: %s", async (version) => {

@@ -18,9 +18,16 @@ const HANDLED: Record<GoVersion, string[]> = {
   sqlite: [...FIRST, "pttl", "ttl", "ping"],
 };
 
-/** Its port. */
-export async function startGoLikeServer(redisPort: number, version: GoVersion): Promise<number> {
-  return await startPeer(redisPort, (redis, argv) => answer(redis, argv, version));
+/** Its port. `onRequest` is told the name of each command that comes, in small letters, before it is answered. */
+export async function startGoLikeServer(
+  redisPort: number,
+  version: GoVersion,
+  onRequest: (command: string) => void = () => {},
+): Promise<number> {
+  return await startPeer(redisPort, (redis, argv) => {
+    onRequest(argv[0]?.toLowerCase() ?? "");
+    return answer(redis, argv, version);
+  });
 }
 
 async function answer(redis: RawClient, argv: string[], version: GoVersion): Promise<string | undefined> {
