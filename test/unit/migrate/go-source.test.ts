@@ -3,7 +3,7 @@
  * `server-sqlite` are files that the Go bitmapist-server (Doist/bitmapist-server, before and since SQLite) left behind after SETBIT, BITOP,
  * EXPIRE, RENAME and DEL, with what it answered to GET, BITCOUNT and PTTL; it was built with Debian's bbolt, Roaring and SQLite libraries.
  */
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
@@ -204,4 +204,11 @@ test("an SQLite file of another program is refused", () => {
   const path = temporaryFolder()("other.db");
   new Database(path).exec("CREATE TABLE bitmaps(a)").close();
   expect(() => openGoDatabase(path)).toThrow(/is an SQLite file of another program/);
+});
+
+test("where SQLite can't make its files beside it, that is said", () => {
+  const path = temporaryFolder()("bitmapist.db");
+  writeFileSync(path, fixture("server-sqlite.db"));
+  mkdirSync(`${path}-wal`);
+  expect(() => openGoDatabase(path)).toThrow(/^can't read .*: .* \(SQLite makes files beside it: its folder must be/);
 });
