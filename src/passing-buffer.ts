@@ -49,12 +49,14 @@ export function collectAll(): void {
   collector()();
 }
 
-/** V8 shows its collector to contexts that are made while the flag is set. */
+/**
+ * V8 shows its collector to contexts that are made while the flag is set. It stays set: flags are the whole process', and another thread
+ * may be about to make its context.
+ */
 function collector(): Collect {
   if (collect === undefined) {
     setFlagsFromString("--expose-gc");
     collect = runInNewContext("gc") as Collect;
-    setFlagsFromString("--no-expose-gc");
   }
   return collect;
 }

@@ -39,9 +39,21 @@ export function peekEntry(client: Client, key: string): Entry | undefined {
 export function lookupBit(client: Client, key: KeyBytes, offset: number): Bit | undefined {
   // The short way below is a use of the key.
   if (client.noTouch) return lookupRead(client, keyString(key))?.getBit(offset);
-  const bit = counted(client, client.server.keyspace.getBit(client.database, key, offset));
-  if (bit === undefined && client.server.notifications.isOn) notify(client, "m", "keymiss", keyString(key));
-  return bit;
+  return countedOrTold(client, key, client.server.keyspace.getBit(client.database, key, offset));
+}
+
+/** How many bits of a key are 1; undefined where there is no such key. */
+export function lookupCardinality(client: Client, key: KeyBytes): number | undefined {
+  if (client.noTouch) return lookupRead(client, keyString(key))?.cardinality;
+  return countedOrTold(client, key, client.server.keyspace.cardinality(client.database, key));
+}
+
+/** Counts what was found of a key; a miss is told of. */
+function countedOrTold<T>(client: Client, key: KeyBytes, found: T | undefined): T | undefined {
+  if (counted(client, found) === undefined && client.server.notifications.isOn) {
+    notify(client, "m", "keymiss", keyString(key));
+  }
+  return found;
 }
 
 /** Counts a hit, or a miss where there is nothing. */

@@ -5,6 +5,7 @@
 import roaring from "roaring";
 import { MIB } from "../config.js";
 import { Bitmap, CONTAINER_BYTES, optimizeSet } from "./bitmap.js";
+import { free } from "./bitmap-freeing.js";
 import type { StoredSet } from "./stored-set.js";
 
 const { RoaringBitmap32 } = roaring;
@@ -34,6 +35,8 @@ export class BitmapBuilder {
   /** Bytes of the set, about: of the pieces it was made of. */
   #setBytes = 0;
   #byteLength = 0;
+  /** Several pieces were put together. One alone is as small as it can be already. */
+  #isJoined = false;
   /** Containers that were given away. */
   #givenContainers = 0;
   /** The commit of what was given away last. */
@@ -66,7 +69,8 @@ export class BitmapBuilder {
       const moved = RoaringBitmap32.addOffset(piece.set, this.#byteLength * 8);
       this.#set ??= new RoaringBitmap32();
       this.#set.orInPlace(moved);
-      moved.dispose();
+      this.#isJoined = true;
+      free(moved);
     }
     piece.dispose();
   }
@@ -117,7 +121,7 @@ export class BitmapBuilder {
     const rest = new Bitmap(this.#set ?? new RoaringBitmap32(), this.#byteLength);
     this.#set = undefined;
     this.#isFinished = true;
-    rest.optimize();
+    if (this.#isJoined) rest.optimize();
     if (this.#taker === undefined) return rest;
     const { stored } = this.#taker;
     stored.append(rest, this.#givenContainers, this.#byteLength);
@@ -128,7 +132,7 @@ export class BitmapBuilder {
 
   /** Gives up. Nothing happens after `finish`. */
   dispose(): void {
-    this.#set?.dispose();
+    if (this.#set !== undefined) free(this.#set);
     this.#set = undefined;
     this.#taker?.stored.dispose();
     this.#taker = undefined;

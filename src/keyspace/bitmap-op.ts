@@ -5,6 +5,7 @@
 import roaring from "roaring";
 import { MIB } from "../config.js";
 import { Bitmap, optimizeSet, type UnmadeSet } from "./bitmap.js";
+import { free } from "./bitmap-freeing.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
@@ -78,7 +79,7 @@ function cardinalityUpTo(op: BitOp, sources: readonly Bitmap[], limit: number): 
   for (let start = 0; start < end && count < limit; start += size, size = Math.min(size * 2, SLICE_MAX)) {
     const slices = sets.map((set) => RoaringBitmap32.fromRange(start, start + size).andInPlace(set));
     count += cardinalityOf(op, slices);
-    for (const slice of slices) slice.dispose();
+    for (const slice of slices) free(slice);
   }
   return Math.min(count, limit);
 }
@@ -89,7 +90,7 @@ function cardinalityOf(op: BitOp, sets: readonly RoaringSet[]): number {
   if (rest.length === 1) return pairCardinality(op, first, rest[0] as RoaringSet);
   const made = op === "ONE" ? exactlyOne(sets) : combine(op === "AND" || op === "XOR" ? op : "OR", rest, 0);
   const cardinality = op === "ONE" ? made.size : pairCardinality(op, first, made);
-  made.dispose();
+  free(made);
   return cardinality;
 }
 
@@ -154,15 +155,15 @@ class Combination implements UnmadeSet {
     const end = Math.min(first + MADE_OFFSETS, this.byteLength * 8);
     const slices = sets.map((set) => RoaringBitmap32.fromRange(first, end).andInPlace(set));
     const part = combine(this.op, slices, end, first);
-    for (const slice of slices) slice.dispose();
+    for (const slice of slices) free(slice);
     optimizeSet(part);
     made.orInPlace(part);
-    part.dispose();
+    free(part);
     this.#next = end;
   }
 
   dispose(): void {
-    this.#made?.dispose();
+    if (this.#made !== undefined) free(this.#made);
     for (const source of this.sources) source.dispose();
   }
 }
@@ -260,7 +261,7 @@ function intersection(sets: readonly RoaringSet[]): RoaringSet {
 function withUnion(sets: readonly RoaringSet[], use: (union: RoaringSet) => RoaringSet): RoaringSet {
   const union = RoaringBitmap32.orMany(sets);
   const result = use(union);
-  union.dispose();
+  free(union);
   return result;
 }
 
@@ -271,10 +272,10 @@ function exactlyOne(sets: readonly RoaringSet[]): RoaringSet {
   for (const set of sets) {
     const again = RoaringBitmap32.and(seen, set);
     twice.orInPlace(again);
-    again.dispose();
+    free(again);
     seen.orInPlace(set);
   }
   seen.andNotInPlace(twice);
-  twice.dispose();
+  free(twice);
   return seen;
 }

@@ -7,6 +7,7 @@
 import roaring from "roaring";
 import { REPLY_SLICE_BYTES } from "../config.js";
 import { passingBuffer } from "../passing-buffer.js";
+import { CONTAINERS_AT_ONCE, free, freeInParts, waitingBytes } from "./bitmap-freeing.js";
 import {
   ARRAY_MEMBERS_MAX,
   COOKIE_NO_RUNS,
@@ -83,9 +84,9 @@ export class Bitmap implements Value {
     return new Bitmap(RoaringBitmap32.fromRange(first, last + 1), byteLengthOf(last));
   }
 
-  /** Bytes of native memory that all sets of the process take. */
+  /** Bytes of native memory that all sets of the process take, but for those that nobody holds any more. */
   static usedBytes(): number {
-    return RoaringBitmap32.getRoaringUsedMemory();
+    return RoaringBitmap32.getRoaringUsedMemory() - waitingBytes();
   }
 
   /** Bytes of native memory that the set takes, about. One that is not made takes none but what others hold anyway. */
@@ -161,7 +162,7 @@ export class Bitmap implements Value {
     written.dispose();
     const before = this.#range(firstBit, firstBit + bytes.length * 8);
     changed.xorInPlace(before);
-    before.dispose();
+    free(before);
     this.set.xorInPlace(changed);
     this.byteLength = Math.max(this.byteLength, start + bytes.length);
     return new Bitmap(changed, this.byteLength);
@@ -273,7 +274,7 @@ export class Bitmap implements Value {
   #offsets(first: number, end: number): Uint32Array {
     const range = this.#range(first, end);
     const offsets = range.toUint32Array();
-    range.dispose();
+    free(range);
     return offsets;
   }
 
@@ -339,13 +340,21 @@ export class Bitmap implements Value {
   }
 
   /**
-   * Lets go of the value, which must not be used again by this holder. When the last one does, the native memory is freed now and not
-   * at a later garbage collection.
+   * Lets go of the value, which must not be used again by this holder. When the last one does, the native memory is freed now, or soon where
+   * it is much, and not at a later garbage collection.
    */
   dispose(): void {
     if (--this.#holders > 0) return;
-    this.#set?.dispose();
+    if (this.#set !== undefined) {
+      if (this.#hasManyContainers(this.#set)) freeInParts(this.#set, this.nativeBytes);
+      else free(this.#set);
+    }
     this.#unmade?.dispose();
+  }
+
+  /** Counts them only where there may be many. */
+  #hasManyContainers(set: RoaringSet): boolean {
+    return this.byteLength > CONTAINERS_AT_ONCE * CONTAINER_BYTES && set.statistics().containers > CONTAINERS_AT_ONCE;
   }
 }
 

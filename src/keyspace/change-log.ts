@@ -22,7 +22,8 @@ const KIND = {
   dropSlot: 7,
   database: 8,
   measure: 9,
-  piece: 10,
+  reserveSlot: 10,
+  piece: 11,
 } as const;
 
 /** Ids are 47 bits wide: enough for 50,000 new keys a second for 89 years. */
@@ -69,7 +70,11 @@ export class BatchDraft {
     const endMs = performance.now() + budgetMs;
     while (this.#written < this.#values.length) {
       const value = this.#values[this.#written] as HeldValue;
-      if (!value.bitmap.makeUntil(endMs)) return undefined;
+      if (value.bitmap.unmade !== undefined) {
+        const isMade = value.bitmap.makeUntil(endMs);
+        // To write it takes another turn, where making it took this one.
+        if (!isMade || performance.now() > endMs) return undefined;
+      }
       this.#write(value);
       this.#written++;
       if (performance.now() > endMs && this.#written < this.#values.length) return undefined;
@@ -119,6 +124,8 @@ export interface BatchVisitor {
   deadline(id: number, deadline: number): void;
   /** All rows of the slot are gone, and the slot will not be used again. */
   dropSlot(slot: number): void;
+  /** Rows come under a slot that is no database's yet. If none gets it before a crash, they are gone. */
+  reserveSlot(slot: number): void;
   database(database: StoredDatabase): void;
   /** A piece of a value that is no key's yet, in Roaring's portable format. Pieces come in their order. */
   piece(id: number, facts: PieceFacts, portable: Uint8Array): void;
@@ -217,6 +224,10 @@ export class ChangeLog {
 
   dropSlot(slot: number): void {
     this.#header(KIND.dropSlot, slot, 0);
+  }
+
+  reserveSlot(slot: number): void {
+    this.#header(KIND.reserveSlot, slot, 0);
   }
 
   database({ slot, number, keys, volatileKeys }: StoredDatabase): void {
@@ -416,6 +427,9 @@ export function readBatch(batch: Batch, visitor: BatchVisitor): void {
         break;
       case KIND.dropSlot:
         visitor.dropSlot(id);
+        break;
+      case KIND.reserveSlot:
+        visitor.reserveSlot(id);
         break;
       case KIND.database:
         visitor.database({ number: at(i), slot: id, keys: wide(i + 1), volatileKeys: wide(i + 3) });

@@ -30,7 +30,14 @@ import { HASH_MAX } from "./hash.js";
 import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
 import { SmallValue } from "./small-value.js";
-import { type ExpiredCursor, NO_DEADLINE, type Storage, type StoredKey, type ValueFacts } from "./storage.js";
+import {
+  type ExpiredCursor,
+  NO_DEADLINE,
+  type Storage,
+  type StoredDatabase,
+  type StoredKey,
+  type ValueFacts,
+} from "./storage.js";
 import { StoredSet } from "./stored-set.js";
 import type { Bit, Value } from "./value.js";
 import { Watches } from "./watches.js";
@@ -102,6 +109,8 @@ export class Keyspace {
   readonly #log = new ChangeLog();
   #nextId: number;
   #nextSlot: number;
+  /** What the databases are in the file while other data comes in their place, in the order of their numbers. */
+  #replaced: StoredDatabase[] | undefined;
   #expired = FIRST_EXPIRED;
 
   constructor(storage: Storage, clock: Clock, random: Random) {
@@ -113,7 +122,7 @@ export class Keyspace {
     this.databases = [...storage.databases]
       .sort((a, b) => a.number - b.number)
       .map((stored) => new Database(stored.number, new Contents(stored, this.#seed())));
-    this.#nextSlot = Math.max(...this.databases.map(({ contents }) => contents.slot)) + 1;
+    this.#nextSlot = storage.nextSlot;
     this.residency = new Residency(
       this.databases,
       this.now,
@@ -226,7 +235,16 @@ export class Keyspace {
     return number === NO_ENTRY ? undefined : this.#bit(database, number, offset);
   }
 
-  /** The same of a key that was looked up. */
+  /** BITCOUNT: how many bits of a key are 1; undefined where there is no such key. */
+  cardinality(database: Database, key: KeyBytes): number | undefined {
+    const number = this.#lookupBytes(database, key);
+    if (number === NO_ENTRY) return undefined;
+    const { entries } = database.contents;
+    if (entries.valueKind(number) === VALUE.NONE) this.#load(database, number);
+    return entries.cardinality(number);
+  }
+
+  /** A bit of a key that was looked up. */
   bitOf({ database, number }: Entry, offset: number): Bit {
     return this.#bit(database, number, offset);
   }
@@ -741,9 +759,49 @@ export class Keyspace {
     if (old.size === 0) return;
     this.changes += old.size;
     this.#log.dropSlot(old.slot);
+    this.#empty(database);
+  }
+
+  #empty(database: Database): void {
+    this.residency.drop(database.contents);
     database.contents = new Contents({ slot: this.#nextSlot++, keys: 0, volatileKeys: 0 }, this.#seed());
     database.contents.changed = true;
-    this.residency.drop(old);
+  }
+
+  /**
+   * Empties all databases for other data that comes in the place of theirs. In the file they stay what they are until that is whole: it
+   * comes under slots that are no database's yet. Throws unless all changes are settled (`Saver.settle`). Until one of the next two is
+   * called there must be no FLUSHDB and no SWAPDB.
+   */
+  beginReplacement(): void {
+    if (this.isDirty || this.residency.settledBatch < this.committedBatch) throw new Error("changes are not settled");
+    this.#replaced = this.databases.map(storedDatabase);
+    for (const database of this.databases) {
+      this.watches.touchAll(database.number, (key) => this.lookup(database, key) !== undefined);
+      this.#empty(database);
+      this.#log.reserveSlot(database.contents.slot);
+    }
+    this.changes++;
+  }
+
+  /** The other data is whole: one commit makes it what the databases are. */
+  completeReplacement(): void {
+    for (const { slot } of this.#replaced ?? []) this.#log.dropSlot(slot);
+    this.#replaced = undefined;
+    this.changes++;
+  }
+
+  /** Gives the databases back what they were before the replacement that is under way, if there is one. */
+  undoReplacement(): void {
+    const replaced = this.#replaced;
+    if (replaced === undefined) return;
+    this.databases.forEach((database, i) => {
+      this.#log.dropSlot(database.contents.slot);
+      this.residency.drop(database.contents);
+      database.contents = new Contents(replaced[i] as StoredDatabase, this.#seed());
+    });
+    this.#replaced = undefined;
+    this.changes++;
   }
 
   /** SWAPDB: what is in one database is in the other. */
@@ -757,7 +815,7 @@ export class Keyspace {
     b.contents = contents;
     for (const database of [a, b]) {
       database.contents.changed = true;
-      this.#logDatabase(database);
+      this.#log.database(storedDatabase(database));
     }
     this.changes++;
   }
@@ -977,16 +1035,16 @@ export class Keyspace {
    * inside a command or a transaction.
    */
   takeDraft(): BatchDraft {
-    for (const database of this.databases) {
-      if (!database.contents.changed) continue;
-      database.contents.changed = false;
-      this.#logDatabase(database);
-    }
+    if (this.#replaced === undefined) this.#logDatabases();
     return this.#log.take();
   }
 
-  #logDatabase({ number, contents: { slot, size, volatileSize } }: Database): void {
-    this.#log.database({ number, slot, keys: size, volatileKeys: volatileSize });
+  #logDatabases(): void {
+    for (const database of this.databases) {
+      if (!database.contents.changed) continue;
+      database.contents.changed = false;
+      this.#log.database(storedDatabase(database));
+    }
   }
 
   /** The storage has committed a batch, and may give its memory back. */
@@ -1005,6 +1063,10 @@ export class Keyspace {
   settled(batch: number): void {
     this.residency.settled(batch);
   }
+}
+
+function storedDatabase({ number, contents: { slot, size, volatileSize } }: Database): StoredDatabase {
+  return { number, slot, keys: size, volatileKeys: volatileSize };
 }
 
 /** A key as a listing finds it: in the file (`stored`), or in memory only (`entry`). */

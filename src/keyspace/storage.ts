@@ -51,8 +51,9 @@ export interface StorageFigures {
 export interface Storage {
   /** All logical databases, as of the opening. */
   readonly databases: readonly StoredDatabase[];
-  /** An id above every id in the file, as of the opening. */
+  /** An id above every id in the file, and a slot above every slot, as of the opening. */
   readonly nextId: number;
+  readonly nextSlot: number;
 
   find(slot: number, key: string): StoredKey | undefined;
   /** The value of a row that `find` or a listing gave. Throws DamagedError when it is not what was written. */

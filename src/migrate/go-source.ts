@@ -71,7 +71,9 @@ export function openGoBolt(path: string): GoRows {
 function* boltRows(path: string, file: BoltFile): Generator<GoRow, void> {
   const bitmaps = file.bucket(BITMAPS);
   if (bitmaps === undefined)
-    throw new MigrateError(`${path} has no bucket ${BITMAPS}: it is no database of the Go server`);
+    throw new MigrateError(
+      `${path} has no bucket ${BITMAPS}: it is no database of the Go server, or nothing was saved yet`,
+    );
   const expires = file.bucket(EXPIRES);
   const deadlines = expires === undefined ? [].values() : file.entries(expires);
   let next: Entry | undefined = deadlines.next().value ?? undefined;

@@ -1,6 +1,5 @@
 /** A keyspace as the target of a move: a database file's, or that of a server that runs. */
 import { reasonOf } from "../errors.js";
-import type { Bitmap } from "../keyspace/bitmap.js";
 import type { PieceTaker } from "../keyspace/bitmap-builder.js";
 import type { Keyspace } from "../keyspace/keyspace.js";
 import type { Saver } from "../keyspace/saver.js";
@@ -26,7 +25,12 @@ export class KeyspaceTarget implements Target {
       bitmap.dispose();
       throw new MigrateError(`there is no database ${number} here, only 0 to ${this.#keyspace.databases.length - 1}`);
     }
-    if (bitmap.unmade instanceof StoredSet) await this.#committedFor(bitmap);
+    if (bitmap.unmade instanceof StoredSet) {
+      await this.#committed().catch((error: unknown) => {
+        bitmap.dispose();
+        throw error;
+      });
+    }
     this.#keyspace.tick();
     const entry = this.#keyspace.setValue(database, key, bitmap);
     if (entry.deadline !== deadline) this.#keyspace.setDeadline(entry, deadline);
@@ -38,16 +42,6 @@ export class KeyspaceTarget implements Target {
 
   async takePieces(): Promise<PieceTaker> {
     return { stored: this.#keyspace.storedSet(), committed: () => this.#committed() };
-  }
-
-  /** Lets go of the bitmap where its pieces can't be kept. */
-  async #committedFor(bitmap: Bitmap): Promise<void> {
-    try {
-      await this.#committed();
-    } catch (error) {
-      bitmap.dispose();
-      throw error;
-    }
   }
 
   async #committed(): Promise<void> {

@@ -5,10 +5,9 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { KIB } from "../config.js";
 import { reasonOf } from "../errors.js";
-import type { OpenPieceTaker } from "../keyspace/bitmap-builder.js";
+import { BitmapBuilder, type OpenPieceTaker } from "../keyspace/bitmap-builder.js";
 import { type RdbKey, RdbReader } from "../rdb/reader.js";
 import { RdbError } from "../rdb/string.js";
-import { BitmapReader } from "./bitmap-reader.js";
 import { type Item, MigrateError, type Skipped, type Source } from "./item.js";
 
 /** Bytes that are read at a time. */
@@ -56,7 +55,7 @@ export class RdbSource implements Source {
     this.#isChecked = true;
     let keys = 0;
     const taken = () => (keys === 0 ? "nothing was taken from it" : `${keys} keys came before`);
-    const reader = new BitmapReader(this.#options.takePieces);
+    const reader = new RdbReader(() => new BitmapBuilder(this.#options.takePieces));
     try {
       for await (const { value, type, ...key } of this.#keys(reader, taken)) {
         if (value === undefined) skip({ database: key.database, key: key.key, reason: type });
@@ -78,10 +77,7 @@ export class RdbSource implements Source {
     if (functions > 0) onTrouble(`${this.#path}: functions are left out, ${functions} libraries`);
   }
 
-  async *#keys<T>(
-    reader: RdbReader<T> & Partial<Pick<BitmapReader, "makeRoom">>,
-    taken: () => string,
-  ): AsyncGenerator<RdbKey<T>, void> {
+  async *#keys<T>(reader: RdbReader<T>, taken: () => string): AsyncGenerator<RdbKey<T>, void> {
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
     this.#readBytes = 0;
     try {
@@ -90,7 +86,7 @@ export class RdbSource implements Source {
         if (chunk.length === 0) break;
         reader.feed(chunk);
         for (let key = reader.next(); key !== undefined; key = reader.next()) yield key;
-        await reader.makeRoom?.();
+        await reader.makeRoom();
       }
       reader.end();
     } catch (cause) {

@@ -11,7 +11,10 @@ export interface RedisDialect {
   /** Values can be read in slices: STRLEN and GETRANGE, and BITCOUNT of a range. */
   hasSlices: boolean;
   hasType: boolean;
-  /** PEXPIRETIME is exact to the millisecond and in the source's clock; PTTL is what all others have. */
+  /**
+   * PEXPIRETIME is exact to the millisecond and in the source's clock; PTTL is what others have. The first Go bitmapist-servers know no
+   * deadlines: they answer to TTL too that they don't know it.
+   */
   expiry: "PEXPIRETIME" | "PTTL" | "TTL";
 }
 
@@ -31,6 +34,7 @@ export async function askDialect(link: RedisLink): Promise<RedisDialect> {
   };
 }
 
-function isKnown(reply: LinkReply | undefined): boolean {
+/** Whether a server knows the command that it answers so. */
+export function isKnown(reply: LinkReply | undefined): boolean {
   return !(reply instanceof LinkError && /unknown command/i.test(reply.message));
 }

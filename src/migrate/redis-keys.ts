@@ -78,16 +78,18 @@ interface Page {
 
 /** One page. The words stand in the only order that the Go bitmapist-server takes. */
 async function scan(link: RedisLink, cursor: string, pattern: string): Promise<Page> {
-  const [page, info] = await link.askAll([
+  const [scanned, info] = await link.askAll([
     ["SCAN", cursor, "MATCH", keyArgument(pattern), "COUNT", PAGE_KEYS],
     ["INFO", "server"],
   ]);
-  const reply = throwing(page);
+  const reply = throwing(scanned);
   const [next, keys] = Array.isArray(reply) ? reply : [];
-  if (!Buffer.isBuffer(next) || !Array.isArray(keys)) throw new MigrateError("SCAN gives no page of keys");
+  // The Go bitmapist-server's first versions give no array where no key matches.
+  const page = keys === null ? [] : keys;
+  if (!Buffer.isBuffer(next) || !Array.isArray(page)) throw new MigrateError("SCAN gives no page of keys");
   return {
     cursor: next.toString("latin1"),
-    keys: keys.map((key) => (key as Buffer).toString("latin1")),
+    keys: page.map((key) => (key as Buffer).toString("latin1")),
     runId: /^run_id:(\S+)/m.exec(String(info))?.[1],
   };
 }

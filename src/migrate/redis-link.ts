@@ -53,7 +53,7 @@ export type Argument = string | number | Uint8Array;
 interface Waiter {
   /** How many they are, and those that have come. */
   readonly requests: number;
-  readonly replies: LinkReply[];
+  replies: LinkReply[];
   resolve(replies: LinkReply[]): void;
   reject(error: Error): void;
 }
@@ -169,6 +169,8 @@ export class RedisLink {
       this.#first = 0;
     }
     waiter.resolve(waiter.replies);
+    // It may stay in the list for a while, and the replies be large.
+    waiter.replies = [];
   }
 
   #fail(reason: string): void {

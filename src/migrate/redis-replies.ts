@@ -1,7 +1,7 @@
 /** What is asked of a server whose keys are read, and what its replies mean. Knows nothing of what they are for. */
 import { NO_DEADLINE } from "../keyspace/storage.js";
 import { MigrateError } from "./item.js";
-import type { RedisDialect } from "./redis-dialect.js";
+import { isKnown, type RedisDialect } from "./redis-dialect.js";
 import { type Argument, LinkError, type LinkReply, type RedisLink } from "./redis-link.js";
 
 /** Sends requests together, if there are any. */
@@ -36,6 +36,7 @@ export function deadlineOf(
   expiry: RedisDialect["expiry"],
   reply: LinkReply | undefined,
 ): number | undefined {
+  if (expiry === "TTL" && !isKnown(reply)) return NO_DEADLINE;
   if (reply instanceof LinkError) throw new MigrateError(`${server} answers: ${reply.message}`);
   const ms = integer(reply);
   if (ms === -2) return undefined;

@@ -24,14 +24,15 @@ const WHOLE_AT_ONCE = 8;
 /** What came of reading a key. */
 export type Read = Item | "gone" | "large" | "other type";
 
-/** The replies to what is asked of a small key, or of a whole one. */
+/** What is known of a small key, or of a whole one. */
 interface ItemReplies {
   database: number;
   key: string;
   bytes: LinkReply | undefined;
   length: LinkReply | undefined;
   count: LinkReply | undefined;
-  ttl: LinkReply | undefined;
+  /** Undefined where there is no such key. */
+  deadline: number | undefined;
 }
 
 export class RedisValues {
@@ -79,44 +80,50 @@ export class RedisValues {
     return keys.map((key, i): Read => {
       const [bytes, length, count, ttl] = replies.slice(i * 4, i * 4 + 4);
       if (!(length instanceof LinkError) && integer(length) > SMALL_BYTES_MAX) return "large";
-      return this.#item({ database, key, bytes, length, count, ttl });
+      return this.#item({ database, key, bytes, length, count, deadline: this.#deadline(ttl) });
     });
   }
 
-  /** All that the Go bitmapist-server can do. It sends as many bytes as there are up to the last bit. */
+  /**
+   * All that the Go bitmapist-server can do. It sends as many bytes as there are up to the last bit, which may take seconds: deadlines are
+   * asked for before, since what PTTL says gets old meanwhile.
+   */
   async #readWhole(link: RedisLink, database: number, keys: string[]): Promise<Read[]> {
     const reads: Read[] = [];
     for (let at = 0; at < keys.length; at += WHOLE_AT_ONCE) {
       const some = keys.slice(at, at + WHOLE_AT_ONCE);
-      const replies = await askAll(
+      const ttls = await askAll(
         link,
-        some.flatMap((name) => {
-          const key = keyArgument(name);
-          return [
-            ["GET", key],
-            ["BITCOUNT", key],
-            [this.#dialect.expiry, key],
-          ];
-        }),
+        some.map((key) => [this.#dialect.expiry, keyArgument(key)]),
       );
-      for (const [i, key] of some.entries()) {
-        const [bytes, count, ttl] = replies.slice(i * 3, i * 3 + 3);
-        const length = Buffer.isBuffer(bytes) ? bytes.length : 0;
-        reads.push(this.#item({ database, key, bytes, length, count, ttl }));
-      }
+      const deadlines = ttls.map((ttl) => this.#deadline(ttl));
+      reads.push(...(await Promise.all(some.map((key, i) => this.#readOneWhole(link, database, key, deadlines[i])))));
     }
     return reads;
   }
 
+  /** Each is asked for by itself, so that its bytes, up to 512 MB, are a bitmap before those of the next one come. */
+  async #readOneWhole(link: RedisLink, database: number, key: string, deadline: number | undefined): Promise<Read> {
+    const [bytes, count] = await link.askAll([
+      ["GET", keyArgument(key)],
+      ["BITCOUNT", keyArgument(key)],
+    ]);
+    const length = Buffer.isBuffer(bytes) ? bytes.length : 0;
+    return this.#item({ database, key, bytes, length, count, deadline });
+  }
+
+  #deadline(ttl: LinkReply | undefined): number | undefined {
+    return deadlineOf(this.#server, this.#dialect.expiry, ttl);
+  }
+
   /** What the replies of a key say. */
   #item(replies: ItemReplies): Read {
-    const { database, key, bytes, length, count, ttl } = replies;
+    const { database, key, bytes, length, count, deadline } = replies;
     for (const reply of [bytes, length, count]) {
       if (!(reply instanceof LinkError)) continue;
       refuse(this.#server, reply);
       return "other type";
     }
-    const deadline = deadlineOf(this.#server, this.#dialect.expiry, ttl);
     if (deadline === undefined || !Buffer.isBuffer(bytes)) return "gone";
     const bitmap = Bitmap.fromBytes(bytes);
     const facts = { cardinality: integer(count), byteLength: integer(length) };
@@ -149,7 +156,7 @@ export class RedisValues {
         ["STRLEN", key],
         [this.#dialect.expiry, key],
       ]);
-      const deadline = deadlineOf(this.#server, this.#dialect.expiry, ttl);
+      const deadline = this.#deadline(ttl);
       if (deadline === undefined) return "gone";
       const facts = { cardinality, byteLength: integer(lengthNow) };
       return { database: this.#into ?? database, key: name, bitmap: builder.finish(), deadline, facts };

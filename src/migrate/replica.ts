@@ -11,9 +11,11 @@ import type { ServerContext, Settings } from "../commands/context.js";
 import type { Master } from "../commands/replication.js";
 import { CHUNK_MS_MAX } from "../config.js";
 import { ProtocolError, reasonOf } from "../errors.js";
+import type { Bitmap } from "../keyspace/bitmap.js";
+import { BitmapBuilder } from "../keyspace/bitmap-builder.js";
+import { RdbReader } from "../rdb/reader.js";
 import { RdbError } from "../rdb/string.js";
 import { RequestParser } from "../resp/request-parser.js";
-import { BitmapReader } from "./bitmap-reader.js";
 import { MigrateError, type Target } from "./item.js";
 import { KeyspaceTarget } from "./keyspace-target.js";
 import { MasterCommands } from "./master-commands.js";
@@ -118,7 +120,7 @@ export class Replica implements Peer {
     this.#rest = this.#rest.then(() => this.#live(life));
   }
 
-  /** Follows nobody any more. Resolves when nothing changes by it: a data set that was half there is emptied. */
+  /** Follows nobody any more. Resolves when nothing changes by it: of a data set that was half there nothing is left. */
   async stop(): Promise<void> {
     this.#life?.end();
     await this.#rest;
@@ -292,34 +294,35 @@ export class Replica implements Peer {
     }
   }
 
-  /** Takes the master's data set in the place of what is here. What does not come whole leaves nothing here. */
+  /** Takes the master's data set in the place of what is here, which stays when that does not come whole. */
   async #load(life: Life, reader: SocketReader): Promise<void> {
-    const { keyspace, log, replication } = this.#server;
+    const { keyspace, log, replication, saver } = this.#server;
     replication.sync = { begunMs: keyspace.now, totalBytes: 0, readBytes: 0, keys: 0 };
     const header = await reader.line();
     const [, length, mark] = /^\$(?:([0-9]+)|EOF:(.*))$/.exec(header) ?? [];
     if (length === undefined && mark?.length !== MARK_BYTES) throw new LinkError(header.replace(/^-/, ""));
     this.#saidProgressMs = performance.now();
     log.notice(
-      `full synchronisation with ${nameOf(life.master)}: ${length ?? "not known how many"} bytes; what is here goes`,
+      `full synchronisation with ${nameOf(life.master)}: ${length ?? "not known how many"} bytes; what is here goes when all have come`,
     );
     this.#canContinue = false;
-    this.#flush();
     replication.sync.totalBytes = Number(length ?? 0);
     replication.skippedKeys = 0;
     replication.isLoading = true;
-    const target = new KeyspaceTarget(keyspace, this.#server.saver);
-    const rdb = new BitmapReader(() => target.takePieces());
+    const target = new KeyspaceTarget(keyspace, saver);
+    const rdb = new RdbReader(() => new BitmapBuilder(() => target.takePieces()));
     try {
+      await this.#settle(life);
+      keyspace.beginReplacement();
       await this.#loadKeys(life, reader, rdb, target);
       await checkEnd(reader, rdb, length === undefined ? mark : Number(length));
       life.commands.select(Number(rdb.aux.get("repl-stream-db") ?? 0));
-    } catch (error) {
-      this.#flush();
-      throw error;
+      keyspace.completeReplacement();
     } finally {
+      keyspace.undoReplacement();
       rdb.dispose();
       replication.isLoading = false;
+      saver.noticeChanges();
     }
     keyspace.tick();
     const { begunMs, keys } = replication.sync;
@@ -330,7 +333,7 @@ export class Replica implements Peer {
     );
   }
 
-  async #loadKeys(life: Life, reader: SocketReader, rdb: BitmapReader, target: Target): Promise<void> {
+  async #loadKeys(life: Life, reader: SocketReader, rdb: RdbReader<Bitmap>, target: Target): Promise<void> {
     const { replication } = this.#server;
     for (;;) {
       const found = rdb.next();
@@ -354,10 +357,18 @@ export class Replica implements Peer {
     }
   }
 
-  #flush(): void {
+  /** Waits until all that is here can be read from the file. Clients are refused meanwhile, so that nothing is added. */
+  async #settle(life: Life): Promise<void> {
     const { keyspace, saver } = this.#server;
-    for (const database of keyspace.databases) keyspace.flush(database);
-    saver.noticeChanges();
+    do {
+      let failure: unknown;
+      const settled = saver.settle().catch((reason: unknown) => {
+        failure = reason;
+      });
+      await life.wait(settled);
+      life.check();
+      if (failure !== undefined) throw new MigrateError(`can't write: ${reasonOf(failure)}`, { cause: failure });
+    } while (keyspace.isDirty);
   }
 
   // --- staying up to date
@@ -413,7 +424,7 @@ export class Replica implements Peer {
 }
 
 /** Throws unless the data set ended where it was to: after so many bytes, or with the mark. */
-async function checkEnd(reader: SocketReader, rdb: BitmapReader, end: number | string | undefined): Promise<void> {
+async function checkEnd(reader: SocketReader, rdb: RdbReader<Bitmap>, end: number | string | undefined): Promise<void> {
   reader.unread(rdb.rest);
   const found = typeof end === "number" ? rdb.offset : (await reader.bytes(MARK_BYTES)).toString("latin1");
   if (found !== end) throw new MigrateError("the master's data set does not end where it is to");

@@ -2,9 +2,14 @@
  * What DUMP gives and RESTORE takes: a value's type, the value in RDB's format, and a footer of RDB's version and a checksum of all that
  * is before the checksum.
  */
+import { BULK_BYTES_MAX } from "../config.js";
 import { CRC64_BYTES, Crc64 } from "./crc64.js";
-import { TYPE_STRING } from "./format.js";
-import { decodeString, type EncodedString, encodeString, type LongString, RdbError } from "./string.js";
+import { ENCODING, INTEGER_BYTES, TYPE_STRING } from "./format.js";
+import { ENCODED, RdbInput } from "./input.js";
+import { LZF_RATIO_MAX } from "./lzf.js";
+import { LzfDecoder } from "./lzf-decoder.js";
+import type { StringBuilder } from "./reader.js";
+import { type EncodedString, encodeString, type LongString, RdbError } from "./string.js";
 
 /** The version that Redis 7.0 writes, and the newest whose strings are the same that is read (7.2's). */
 const VERSION_WRITTEN = 10;
@@ -57,11 +62,54 @@ export function isWhole(payload: Buffer): boolean {
   return new Crc64().update(payload.subarray(0, end)).digest().equals(payload.subarray(end));
 }
 
+/** What it has is used again: RESTORE decodes one string at a time. */
+const lzf = new LzfDecoder();
+
 /**
- * The string of a payload that is whole, which may be a view of it. As in Redis, the string may end before the footer or in it. Throws
- * RdbError where it is no string.
+ * What `builder` makes of the string of a payload that is whole. As in Redis, the string may end before the footer or in it. Throws
+ * RdbError where it is no string, or one of more than 512 MiB.
  */
-export function restoredString(payload: Buffer): Buffer {
-  if (payload[0] !== TYPE_STRING) throw new RdbError(`type ${payload[0]} is no string`);
-  return decodeString(payload, 1);
+export function restored<T>(payload: Buffer, builder: StringBuilder<T>): T {
+  const input = new RdbInput(payload);
+  const type = input.byte();
+  if (type !== TYPE_STRING) throw new RdbError(`type ${type} is no string`);
+  try {
+    appendString(input, builder);
+    return builder.finish();
+  } finally {
+    builder.dispose();
+  }
+}
+
+function appendString(input: RdbInput, builder: StringBuilder<unknown>): void {
+  const length = there(input.length());
+  const encoding = length + ENCODED;
+  if (length >= 0) return builder.append(there(input.bytes(length)));
+  if (encoding === ENCODING.LZF) return appendCompressed(input, builder);
+  const bytes = INTEGER_BYTES[encoding];
+  if (bytes === undefined) throw new RdbError(`unknown string encoding ${encoding}`);
+  builder.append(Buffer.from(String(there(input.bytes(bytes)).readIntLE(0, bytes))));
+}
+
+function appendCompressed(input: RdbInput, builder: StringBuilder<unknown>): void {
+  const storedBytes = anyLength(input);
+  const byteLength = anyLength(input);
+  const stored = there(input.bytes(storedBytes));
+  if (byteLength > BULK_BYTES_MAX || byteLength > storedBytes * LZF_RATIO_MAX) {
+    throw new RdbError(`${byteLength} bytes are too many`);
+  }
+  lzf.begin(byteLength, (piece) => builder.append(piece));
+  if (lzf.decode(stored) < storedBytes) throw new RdbError("LZF that is cut off");
+  lzf.end();
+}
+
+/** Redis takes any number for the two lengths of LZF, be it an encoding's. */
+function anyLength(input: RdbInput): number {
+  const length = there(input.length());
+  return length < 0 ? length + ENCODED : length;
+}
+
+function there<V>(taken: V | undefined): V {
+  if (taken === undefined) throw new RdbError("the string is cut off");
+  return taken;
 }

@@ -14,6 +14,8 @@ export const LENGTH_32_BITS = 0x80;
 export const LENGTH_64_BITS = 0x81;
 /** The special encodings, as the first byte has them in its lower 6 bits. */
 export const ENCODING = { INT8: 0, INT16: 1, INT32: 2, LZF: 3 } as const;
+/** Bytes of the integers, by the number of their encoding. */
+export const INTEGER_BYTES = [1, 2, 4];
 
 /** What stands where a key's type may stand, and is none. */
 export const OPCODE = {

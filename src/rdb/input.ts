@@ -6,14 +6,20 @@ import { Crc64 } from "./crc64.js";
 import { KIND_SHIFT, LENGTH, LENGTH_32_BITS, LENGTH_64_BITS, VALUE_MASK } from "./format.js";
 import { RdbError } from "./string.js";
 
+const NOTHING = Buffer.alloc(0);
+
 export class RdbInput {
-  #chunk: Buffer = Buffer.alloc(0);
+  #chunk: Buffer;
   /** Where in the chunk the next byte is, and up to where it went into the checksum. */
   #at = 0;
   #checked = 0;
   /** Where in the stream the chunk begins. */
   #start = 0;
   readonly #crc = new Crc64();
+
+  constructor(chunk: Buffer = NOTHING) {
+    this.#chunk = chunk;
+  }
 
   /** Bytes that were taken so far: where in the stream the next one is. */
   get offset(): number {

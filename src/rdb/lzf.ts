@@ -80,25 +80,3 @@ function writeCopy(distance: number, length: number, out: Uint8Array, to: number
   out[size++] = distance & 0xff;
   return size;
 }
-
-/** Decompresses `bytes` into `out`, and says whether they are LZF that fills it to the last byte. */
-export function decompress(bytes: Uint8Array, out: Uint8Array): boolean {
-  let size = 0;
-  for (let at = 0; at < bytes.length; ) {
-    const control = bytes[at++] as number;
-    let length = control >>> LENGTH_SHIFT;
-    if (length === 0) {
-      length = control + 1;
-      if (length > bytes.length - at || length > out.length - size) return false;
-      for (let end = size + length; size < end; ) out[size++] = bytes[at++] as number;
-      continue;
-    }
-    if (length === LONG_COPY) length += bytes[at++] ?? Number.NaN;
-    length += 2;
-    let from = size - ((control & LOW_MASK) << 8) - (bytes[at++] ?? Number.NaN) - 1;
-    // What is cut off is no number, and so neither.
-    if (!(from >= 0 && length <= out.length - size)) return false;
-    for (let end = size + length; size < end; ) out[size++] = out[from++] as number;
-  }
-  return size === out.length;
-}

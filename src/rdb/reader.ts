@@ -9,7 +9,7 @@
 import { constants } from "node:buffer";
 import { BULK_BYTES_MAX, REPLY_SLICE_BYTES } from "../config.js";
 import { CRC64_BYTES } from "./crc64.js";
-import { CHECKSUM_VERSION_MIN, ENCODING, MAGIC, OPCODE, TYPE_STRING, VERSION_DIGITS } from "./format.js";
+import { CHECKSUM_VERSION_MIN, ENCODING, INTEGER_BYTES, MAGIC, OPCODE, TYPE_STRING, VERSION_DIGITS } from "./format.js";
 import { ENCODED, RdbInput } from "./input.js";
 import { type Field, LAYOUTS, MODULE_END, MODULE_VALUES, PASSED_OVER, SCORE_WORD_MIN } from "./layouts.js";
 import { LZF_RATIO_MAX } from "./lzf.js";
@@ -29,6 +29,8 @@ const TEXT_BYTES_MAX = Math.min(BULK_BYTES_MAX, constants.MAX_STRING_LENGTH);
 /** What makes a value of a string that comes in pieces. Pieces are only there for the call. */
 export interface StringBuilder<T> {
   append(piece: Uint8Array): void;
+  /** Called between chunks: gives away what can be kept elsewhere. Nothing is appended until it resolves. */
+  makeRoom?(): Promise<void>;
   /** The value. The builder is not used again. */
   finish(): T;
   /** Gives up. Nothing happens after `finish`. */
@@ -53,6 +55,8 @@ type Steps<R> = Generator<undefined, R>;
 export class RdbReader<T> {
   readonly #input = new RdbInput();
   readonly #makeBuilder: (() => StringBuilder<T>) | undefined;
+  /** Of the last string. */
+  #builder: StringBuilder<T> | undefined;
   readonly #steps: Generator<RdbKey<T> | undefined, undefined>;
   /** Made when it is needed: it has a window. */
   #lzf: LzfDecoder | undefined;
@@ -93,6 +97,11 @@ export class RdbReader<T> {
   /** To be called when no more bytes will come. Throws RdbError when the stream is not at its end. */
   end(): void {
     if (!this.#isDone) throw new RdbError(`at byte ${this.offset + this.#input.buffered}: it is cut off`);
+  }
+
+  /** Lets a string that is half read make room. To be awaited after each chunk, where strings may be large; rejects as the builder does. */
+  async makeRoom(): Promise<void> {
+    await this.#builder?.makeRoom?.();
   }
 
   /** Lets go of a string that is half read. For whoever stops in the middle. */
@@ -206,6 +215,7 @@ export class RdbReader<T> {
     const head = yield* this.#stringHead();
     const isTooLong = head.byteLength > BULK_BYTES_MAX;
     const builder = isTooLong ? undefined : this.#makeBuilder?.();
+    this.#builder = builder;
     const type = isTooLong ? "a string of more than 512 MB" : "a string";
     if (builder !== undefined) return { type, value: yield* this.#string(head, builder) };
     yield* this.#skip(head.storedBytes);
@@ -357,9 +367,6 @@ interface StringHead {
   storedBytes: number;
   byteLength: number;
 }
-
-/** Bytes of the integers, by the number of their encoding. */
-const INTEGER_BYTES = [1, 2, 4];
 
 /** Keys and such: as latin1. */
 class TextBuilder implements StringBuilder<string> {

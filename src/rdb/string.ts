@@ -1,11 +1,10 @@
 /**
- * Strings in Redis' RDB format, all that redis-server 7.0 writes and reads: a length and the bytes; a small integer; or compressed
- * with LZF. It must not know what the strings are of, nor where they come from.
+ * Writes strings in Redis' RDB format, all that redis-server 7.0 writes: a length and the bytes; a small integer; or compressed
+ * with LZF. It must not know what the strings are of, nor where they go.
  */
-import { BULK_BYTES_MAX, MIB, REPLY_SLICE_BYTES } from "../config.js";
-import { passingBuffer } from "../passing-buffer.js";
-import { ENCODING, KIND_SHIFT, LENGTH, LENGTH_32_BITS, LENGTH_64_BITS, VALUE_MASK } from "./format.js";
-import { compress, compressedBytesMax, decompress, LZF_RATIO_MAX } from "./lzf.js";
+import { MIB, REPLY_SLICE_BYTES } from "../config.js";
+import { ENCODING, KIND_SHIFT, LENGTH, LENGTH_32_BITS } from "./format.js";
+import { compress, compressedBytesMax } from "./lzf.js";
 
 /** The bytes are no string in RDB's format. */
 export class RdbError extends Error {}
@@ -131,65 +130,4 @@ function* compressedSlices(string: LongString): Generator<CompressedSlice, void>
 
 function* piecesOf(slices: Iterable<CompressedSlice>): Generator<Buffer, void> {
   for (const { piece } of slices) yield piece;
-}
-
-/**
- * The string that is encoded from `start` on; what follows it is nobody's business. A view of `bytes` where it is there as it is. Throws
- * RdbError where there is none, or one of more than 512 MiB.
- */
-export function decodeString(bytes: Buffer, start: number): Buffer {
-  const reader = new Reader(bytes, start);
-  const { kind, value } = reader.length();
-  if (kind !== LENGTH.ENCODED) return reader.take(value);
-  switch (value) {
-    case ENCODING.INT8:
-      return Buffer.from(String(reader.take(1).readInt8()));
-    case ENCODING.INT16:
-      return Buffer.from(String(reader.take(2).readInt16LE()));
-    case ENCODING.INT32:
-      return Buffer.from(String(reader.take(4).readInt32LE()));
-    case ENCODING.LZF:
-      return decompressed(reader);
-    default:
-      throw new RdbError(`unknown string encoding ${value}`);
-  }
-}
-
-/** Redis takes any number for these two lengths, be it an encoding's. */
-function decompressed(reader: Reader): Buffer {
-  const compressedBytes = reader.length().value;
-  const bytes = reader.length().value;
-  const compressed = reader.take(compressedBytes);
-  if (bytes > BULK_BYTES_MAX || bytes > compressedBytes * LZF_RATIO_MAX)
-    throw new RdbError(`${bytes} bytes are too many`);
-  const out = passingBuffer(bytes).subarray(0, bytes);
-  if (!decompress(compressed, out)) throw new RdbError("invalid LZF");
-  return out;
-}
-
-class Reader {
-  readonly #bytes: Buffer;
-  #at: number;
-
-  constructor(bytes: Buffer, start: number) {
-    this.#bytes = bytes;
-    this.#at = start;
-  }
-
-  /** The next `length` bytes. */
-  take(length: number): Buffer {
-    if (length > this.#bytes.length - this.#at) throw new RdbError("the string is cut off");
-    this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
-  }
-
-  length(): { kind: number; value: number } {
-    const first = this.take(1).readUInt8();
-    const kind = first >>> KIND_SHIFT;
-    if (kind === LENGTH.FOURTEEN_BITS) return { kind, value: ((first & VALUE_MASK) << 8) | this.take(1).readUInt8() };
-    if (kind !== LENGTH.BEHIND) return { kind, value: first & VALUE_MASK };
-    if (first === LENGTH_32_BITS) return { kind, value: this.take(4).readUInt32BE() };
-    if (first === LENGTH_64_BITS) return { kind, value: Number(this.take(8).readBigUInt64BE()) };
-    throw new RdbError(`unknown length encoding ${first}`);
-  }
 }

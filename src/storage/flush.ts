@@ -33,12 +33,6 @@ class RowChange {
 /** Of a row of which nothing but bits has changed. */
 const BITS_ONLY = new RowChange();
 
-/** A piece of a value that is no key's yet. */
-interface Piece extends PieceFacts {
-  id: number;
-  portable: Uint8Array;
-}
-
 /** What a flush leaves to the Folder. */
 export interface Flushed {
   /** Rows whose value was replaced or is gone, with the bytes of deltas they had: earlier bits mean nothing any more. */
@@ -120,14 +114,16 @@ export class Flusher {
     const flushed: Flushed = { replaced: new Map(), changed: new Map(), logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
-        for (const piece of changes.pieces) this.#append(piece);
+        for (const piece of changes.pieces) this.#append(...piece);
         // In the order of the ids, which is the order of the rows on the pages.
         for (const id of changes.ids()) this.#flushRow(id, changes.indexOf(id), changes, flushed);
+        for (const slot of changes.reservedSlots) this.#garbage.reserveSlot(slot);
         for (const slot of changes.droppedSlots) this.#garbage.dropSlot(slot);
         // All of them leave before any comes back: two databases may have exchanged their slots.
         for (const { number } of changes.databases.values()) this.#deleteDatabase.run(number);
         for (const { slot, number, keys, volatileKeys } of changes.databases.values()) {
           this.#insertDatabase.run(slot, number, keys, volatileKeys);
+          this.#garbage.keepSlot(slot);
         }
         flushed.logWords = this.#appendLogRow(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
         // Immediate: a transaction that reads first could not wait for somebody else's lock.
@@ -151,7 +147,7 @@ export class Flusher {
       flushed.named++;
     } else if (gone) {
       flushed.replaced.set(id, this.#garbage.deleteKey(id));
-      this.#garbage.finished(id);
+      this.#garbage.keepSlot(slotOfPieces(id));
     } else {
       this.#update(id, change, row, flushed);
     }
@@ -171,7 +167,7 @@ export class Flusher {
   #update(id: number, { key, slot, deadline, portable }: RowChange, changed: ChangedRow, flushed: Flushed): void {
     if (key !== undefined) {
       this.#updateName.run(slot, keyHash(key), Buffer.from(key, "latin1"), id);
-      this.#garbage.finished(id);
+      this.#garbage.keepSlot(slotOfPieces(id));
       flushed.named++;
     }
     if (deadline !== undefined) this.#updateDeadline.run(toColumn(deadline), id);
@@ -186,9 +182,10 @@ export class Flusher {
     }
   }
 
-  #append({ id, first, byteLength, cardinality, portable }: Piece): void {
-    const slot = this.#garbage.unfinishedSlot(id);
-    this.#appendValue.run(id, slot, byteLength, cardinality, this.#values.append(id, portable, first));
+  #append(id: number, { first, byteLength, cardinality }: PieceFacts, portable: Uint8Array): void {
+    const slot = slotOfPieces(id);
+    this.#garbage.reserveSlot(slot);
+    this.#appendValue.run(id, slot, byteLength, cardinality, this.#values.insert(id, portable, first));
   }
 
   #appendLogRow(changed: Flushed["changed"], replaced: readonly number[]): Uint8Array {
@@ -199,6 +196,9 @@ export class Flusher {
     return bytes;
   }
 }
+
+/** Where the row of a value in pieces is until it is a key's: a slot of its own, which no database ever gets. */
+const slotOfPieces = (id: number): number => -id;
 
 function lastLogRow(connection: Connection): number {
   return connection.prepare<[], { batch: number | null }>("SELECT max(batch) AS batch FROM log").get()?.batch ?? 0;
@@ -211,8 +211,9 @@ function lastLogRow(connection: Connection): number {
  */
 class Changes implements BatchVisitor {
   readonly droppedSlots = new Set<number>();
+  readonly reservedSlots = new Set<number>();
   readonly databases = new Map<number, StoredDatabase>();
-  readonly pieces: Piece[] = [];
+  readonly pieces: Parameters<BatchVisitor["piece"]>[] = [];
   /** Rows in the order in which they came; what is told of one is at its index. */
   readonly #rows = new RowTable();
   readonly #of = new Map<number, RowChange>();
@@ -236,6 +237,7 @@ class Changes implements BatchVisitor {
     this.#rows.clear();
     this.#of.clear();
     this.droppedSlots.clear();
+    this.reservedSlots.clear();
     this.databases.clear();
     this.pieces.length = 0;
     this.#bitCount = 0;
@@ -351,12 +353,16 @@ class Changes implements BatchVisitor {
     this.droppedSlots.add(slot);
   }
 
+  reserveSlot(slot: number): void {
+    this.reservedSlots.add(slot);
+  }
+
   database(database: StoredDatabase): void {
     this.databases.set(database.number, database);
   }
 
-  piece(id: number, facts: PieceFacts, portable: Uint8Array): void {
-    this.pieces.push({ id, ...facts, portable });
+  piece(...piece: Parameters<BatchVisitor["piece"]>): void {
+    this.pieces.push(piece);
   }
 
   #change(index: number): RowChange {

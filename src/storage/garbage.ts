@@ -18,8 +18,8 @@ export class Garbage {
   readonly #removeSlot: Statement<[number]>;
   readonly #slots: Statement<[], { slot: number }>;
   readonly #keysOf: Statement<[number, number], { id: number }>;
-  /** Slots of values that come in pieces: of each as long as it is no key's. An id is never used again, nor its slot. */
-  readonly #unfinished = new Set<number>();
+  /** Slots that are listed for a crash only: while this runs nothing of them is removed, unless they are dropped. */
+  readonly #reserved = new Set<number>();
   #mayHaveSome = true;
 
   constructor(connection: Connection, values: Values) {
@@ -57,22 +57,22 @@ export class Garbage {
   /** All keys of a slot are gone; their rows go later. */
   dropSlot(slot: number): void {
     this.#addSlot.run(slot);
+    this.#reserved.delete(slot);
     this.#mayHaveSome = true;
   }
 
-  /**
-   * Where the row of a value is that is no key's yet: in a slot of its own, which no database ever gets, and which is to be removed
-   * already: so nothing is left of it after a crash. Until then it stays.
-   */
-  unfinishedSlot(id: number): number {
-    this.#addSlot.run(-id);
-    this.#unfinished.add(-id);
-    return -id;
+  /** Rows come under a slot that is no database's yet, or the row of a value in pieces, no key's yet. A crash makes garbage of them. */
+  reserveSlot(slot: number): void {
+    this.#addSlot.run(slot);
+    this.#reserved.add(slot);
   }
 
-  /** The value is a key's by now, or nobody's. */
-  finished(id: number): void {
-    if (this.#unfinished.has(-id)) this.#removeSlot.run(-id);
+  /**
+   * The slot is a database's, or the value in pieces a key's or nobody's. It stays reserved here: should the commit fail, it is listed again
+   * until the next attempt.
+   */
+  keepSlot(slot: number): void {
+    if (this.#reserved.has(slot)) this.#removeSlot.run(slot);
   }
 
   /** Whether `step` has anything to do. */
@@ -83,10 +83,15 @@ export class Garbage {
   /** Deletes some rows; called inside a transaction. Returns the bytes of deltas that deleted keys had. */
   step(): number {
     const value = this.#someValue.get();
-    const slot = value === undefined ? this.#slots.all().find((each) => !this.#unfinished.has(each.slot)) : undefined;
+    const slot = value === undefined ? this.#droppedSlot() : undefined;
     if (value !== undefined) this.#stepValue(value.id);
     else if (slot === undefined) this.#mayHaveSome = false;
-    return slot === undefined ? 0 : this.#stepSlot(slot.slot);
+    return slot === undefined ? 0 : this.#stepSlot(slot);
+  }
+
+  #droppedSlot(): number | undefined {
+    for (const { slot } of this.#slots.iterate()) if (!this.#reserved.has(slot)) return slot;
+    return undefined;
   }
 
   /** What was done since the last transaction was undone with it: look again. */

@@ -33,6 +33,11 @@ export function openGoDatabase(path: string): GoDatabase {
     return { rows: () => told(path, select.iterate()), close: () => file.close() };
   } catch (cause) {
     file.close();
+    // Even when its write-ahead log is gone, the file says that it has one, and SQLite makes that for whoever reads it.
+    if (cause instanceof Database.SqliteError && /^SQLITE_(CANTOPEN|READONLY)/.test(cause.code)) {
+      const advice = "SQLite makes files beside it: its folder must be one that you may write in";
+      throw new StartError(`can't read ${path}: ${reasonOf(cause)} (${advice})`, { cause });
+    }
     throw new StartError(`${path} is an SQLite file of another program: ${reasonOf(cause)}`, { cause });
   }
 }

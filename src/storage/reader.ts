@@ -54,8 +54,9 @@ export const EXPIRED = `
 export class Reader {
   /** All logical databases, as of the opening. */
   readonly databases: readonly StoredDatabase[];
-  /** An id above every id in the file, as of the opening. */
+  /** An id above every id in the file, and a slot above every slot, as of the opening. */
   readonly nextId: number;
+  readonly nextSlot: number;
   readonly #values: Values;
   readonly #find: Statement<[number, number, number, number], KeyRow>;
   readonly #page: Statement<{ slot: number; hash: number; limit: number }, KeyRow>;
@@ -73,6 +74,7 @@ export class Reader {
     this.#expired = connection.prepare(EXPIRED);
     this.#leftover = readLog(connection);
     this.nextId = Math.max(lastId(connection), this.#leftover.lastId) + 1;
+    this.nextSlot = lastSlot(connection) + 1;
   }
 
   find(slot: number, key: string): StoredKey | undefined {
@@ -146,6 +148,12 @@ function lastId(connection: Connection): number {
     )
     .all();
   return Math.max(0, ...numbers.map(({ last }) => last ?? 0));
+}
+
+/** The largest slot that the file names, and those that wait for their removal. */
+function lastSlot(connection: Connection): number {
+  const slots = "SELECT slot FROM databases UNION ALL SELECT slot FROM dropped_slots";
+  return connection.prepare<[], { last: number }>(`SELECT max(slot) AS last FROM (${slots})`).get()?.last ?? 0;
 }
 
 function storedKey(row: KeyRow): StoredKey {

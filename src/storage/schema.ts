@@ -20,7 +20,8 @@ export const SCHEMA_VERSION = 3;
  * keyHash(key), by which `names` finds a key and SCAN goes. A key belongs to a slot, and `databases` says which logical
  * database a slot is (FLUSHDB and SWAPDB change that). `deadline` is in milliseconds since the epoch, NULL for never. `log`
  * holds bits that are not in chunks or deltas yet; byte_length and cardinality are without them too. What is in `dropped_*`
- * only waits to be removed.
+ * only waits to be removed; a slot also while rows come under it that are to replace a database, until it is that database, and
+ * one below 0 while a key's value comes in pieces.
  */
 const TABLES = `
   CREATE TABLE databases (

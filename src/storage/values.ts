@@ -170,18 +170,8 @@ export class Values {
     return this.insert(id, portable);
   }
 
-  /** Puts the set of a value that has no rows. Returns the bytes of its rows. */
-  insert(id: number, portable: Uint8Array): number {
-    return this.#putPieces(id, portable, 0);
-  }
-
-  /** Puts more containers of a value, those from `first` on, behind its last. Returns the bytes of their rows. */
-  append(id: number, portable: Uint8Array, first: number): number {
-    return this.#putPieces(id, portable, first);
-  }
-
-  /** Puts a set in as many chunks as it needs, of which the first begins at `first`. Returns their bytes. */
-  #putPieces(id: number, portable: Uint8Array, first: number): number {
+  /** Puts a set in as many chunks as it needs, of which the first begins at container `first`. Returns their bytes. */
+  insert(id: number, portable: Uint8Array, first = 0): number {
     let bytes = 0;
     let isFirst = true;
     for (const piece of cutPortable(portable, CHUNK_BYTES_MAX)) {
@@ -242,7 +232,7 @@ export class Values {
     set.runOptimize();
     const portable = set.serialize("portable");
     set.dispose();
-    return this.#putPieces(id, portable, first) - (row?.portable.length ?? 0);
+    return this.insert(id, portable, first) - (row?.portable.length ?? 0);
   }
 
   /** Writes bits into the chunks at once, all of them. For small values. Returns by how many bytes they grew. */

@@ -2,8 +2,8 @@
  * The replies in which two correct servers may differ, and how each is made comparable. This table is the only place
  * where the comparison looks at less than the bytes; everything not named here is compared byte for byte, errors always.
  */
-import { restoredString } from "../../src/rdb/dump-payload.js";
 import { encodeReply, type Reply, readReply } from "../support/raw-client.js";
+import { restoredString } from "../support/restored-string.js";
 
 type Normaliser = (reply: Reply) => Reply;
 

@@ -1,5 +1,5 @@
 /** Keys out of a running redis-server into a keyspace, in this process: what is moved, what is not, and what happens when the link breaks. */
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { MEMORY_DB } from "../../src/config.js";
 import { Bitmap } from "../../src/keyspace/bitmap.js";
 import type { Database } from "../../src/keyspace/database.js";
@@ -14,7 +14,7 @@ import { pagesOfScan } from "../../src/migrate/redis-keys.js";
 import { RedisSource, type RedisSourceOptions } from "../../src/migrate/redis-source.js";
 import { Store } from "../../src/store.js";
 import { ask, askAll } from "../support/ask.js";
-import { startGoLikeServer } from "../support/go-like-server.js";
+import { type GoVersion, startGoLikeServer } from "../support/go-like-server.js";
 import { type Dice, dice } from "../support/random.js";
 import { RawClient } from "../support/raw-client.js";
 import { startPeer } from "../support/redis-peer.js";
@@ -245,20 +245,44 @@ live("a server without PEXPIRETIME, as Redis before 7: deadlines by PTTL", async
 });
 
 describe("the Go bitmapist-server", () => {
-  live.each([{ isOld: false }, { isOld: true }])("gives all it has, names with slashes too: %o", async ({ isOld }) => {
+  const versions: GoVersion[] = ["first", "bbolt", "sqlite"];
+
+  live.each(versions)("gives all it has, names with slashes too: %s", async (version) => {
     const { client, server } = await startRedis();
-    const keys = [...Array.from({ length: 100 }, (_, i) => `trackist_${i}`), "a/b", "a/b/c", "/", "x/"];
+    const keys = [...Array.from({ length: 100 }, (_, i) => `trackist_${i}`), "a/b", "a/b/c", "a/b/c/d/e", "/", "x/"];
     for (const [i, key] of keys.entries()) await ask(client, "SETBIT", key, String(i * 997), "1");
     server.setClock(Date.now());
-    await ask(client, "PEXPIRE", "a/b", "500000");
+    if (version !== "first") await ask(client, "PEXPIRE", "a/b", "500000");
     const moving = new Moving();
-    const port = await startGoLikeServer(server.port, { isOld });
+    const port = await startGoLikeServer(server.port, version);
     const report = await moving.from(port);
     expect(report).toMatchObject({ keys: keys.length, verified: keys.length, mismatches: 0 });
     expect(moving.troubles).toEqual([]);
     for (const key of keys) expect(moving.value(key)?.bytes, key).toBe(await ask(client, "GET", key));
-    expect(moving.value("a/b")?.deadline).toBeLessThan(Date.now() + 501_000);
+    if (version === "first") expect(moving.value("a/b")?.deadline).toBe(NO_DEADLINE);
+    else expect(moving.value("a/b")?.deadline).toBeLessThan(Date.now() + 501_000);
     expect(await new Moving().from(port, { pattern: "trackist_1*" })).toMatchObject({ keys: 11 });
+  });
+
+  live("deadlines are as they were before the values came, however long these took", async () => {
+    const { client, server } = await startRedis();
+    await askAll(client, ["SETBIT k 1 1", "PEXPIRE k 100000"]);
+    vi.useFakeTimers({ toFake: ["Date"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const begunMs = Date.now();
+    const onRequest = (command: string) => void (command === "get" && vi.setSystemTime(begunMs + 60_000));
+    const moving = new Moving();
+    await moving.from(await startGoLikeServer(server.port, "sqlite", onRequest));
+    expect(Date.now()).toBe(begunMs + 60_000);
+    expect(moving.value("k")?.deadline).toBe(begunMs + 100_000);
+  });
+
+  live.each(versions)("has no keys: %s", async (version) => {
+    const { server } = await startRedis();
+    const moving = new Moving();
+    const report = await moving.from(await startGoLikeServer(server.port, version));
+    expect(report).toMatchObject({ keys: 0, mismatches: 0 });
+    expect(moving.troubles).toEqual([]);
   });
 });
 

@@ -81,7 +81,8 @@ describe("WAITAOF", () => {
     const server = await sandbox().start();
     const client = await server.connect();
     await say(client, "SET a x");
-    expect(await say(client, "WAITAOF 1 1 300")).toEqual([1, 0]);
+    expect(await say(client, "WAITAOF 1 0 0")).toEqual([1, 0]);
+    expect(await say(client, "WAITAOF 1 1 20")).toEqual([1, 0]);
     expect(await say(client, "WAIT 1 20")).toBe(0);
     expect(await say(client, "WAIT 0 0")).toBe(0);
   });

@@ -105,13 +105,18 @@ test("active expiry takes keys out of the file that nobody asks for", async () =
   const place = sandbox();
   const server = await place.start();
   const client = await server.connect();
+  const keys = Array.from({ length: KEYS }, (_, i) => `k${i}`);
   await askAll(
     client,
-    Array.from({ length: KEYS }, (_, i) => ["SET", `k${i}`, "x", "PX", "600"]),
+    keys.map((key) => ["SET", key, "x"]),
   );
   await ask(client, "SET", "lasting", "1");
   await ask(client, "SAVE");
   expect(rowsOf(place.path("bitmapist.db"))).toHaveLength(KEYS + 1);
+  await askAll(
+    client,
+    keys.map((key) => ["PEXPIRE", key, "100"]),
+  );
   await eventually("only one row is left", () => rowsOf(place.path("bitmapist.db")).length === 1, 8000);
   expect(rowsOf(place.path("bitmapist.db"))).toEqual(["lasting"]);
   expect(await ask(client, "DBSIZE")).toBe(1);

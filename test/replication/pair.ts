@@ -47,7 +47,7 @@ export async function inStep(master: RawClient, replica: RawClient): Promise<voi
 }
 
 /** All strings of all databases, with their deadlines (-1 for none), by `database:key`. */
-async function stringsOf(client: RawClient): Promise<Map<string, { value: Value; deadline: Value }>> {
+export async function stringsOf(client: RawClient): Promise<Map<string, { value: Value; deadline: Value }>> {
   const found = new Map<string, { value: Value; deadline: Value }>();
   for (let database = 0; database < DATABASES; database++) {
     await ask(client, "SELECT", database);

@@ -1,5 +1,7 @@
 /** Memory of large buffers that are out of use does not pile up. */
-import { expect, test } from "vitest";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, test, vi } from "vitest";
 import { KIB, MIB, PASSING_BYTES_MAX } from "../../src/config.js";
 import { collectAll, giveBack, passing, passingBuffer } from "../../src/passing-buffer.js";
 import { buffersDownTo } from "../support/buffers.js";
@@ -55,4 +57,13 @@ test("those that are given back are freed though they have grown old, and their 
   expect(buffersDownTo(most)).toBeLessThanOrEqual(most);
   // Twice is once.
   giveBack((old[0] as Uint8Array).buffer);
+});
+
+test("the collector is not taken from another thread that is about to ask for it", async () => {
+  // As that thread does, before its context is made. Flags are the whole process'.
+  setFlagsFromString("--expose-gc");
+  vi.resetModules();
+  const asked = await import("../../src/passing-buffer.js");
+  asked.collectAll();
+  expect(runInNewContext("typeof gc")).toBe("function");
 });

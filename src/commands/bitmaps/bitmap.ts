@@ -8,7 +8,7 @@ import { bitArg, clampRange, integerArg, offsetArg, SYNTAX_ERROR } from "../args
 import { notify } from "../channels/notifications.js";
 import type { Client } from "../client.js";
 import { type Command, READ_KEY } from "../command.js";
-import { lookupBit, lookupBitmap, lookupRead } from "../lookup.js";
+import { lookupBit, lookupBitmap, lookupCardinality, lookupRead } from "../lookup.js";
 import { assign, remove } from "../values.js";
 
 const BAD_BIT_ARGUMENT = new CommandError("ERR The bit argument must be 1 or 0.");
@@ -34,10 +34,10 @@ export function getbit(client: Client, argv: Argv, reply: Reply): void {
 
 /** BITCOUNT key [start end [BYTE | BIT]] */
 function bitcount(client: Client, argv: Argv, reply: Reply): void {
+  if (argv.length === 2) return reply.integer(lookupCardinality(client, argv.place(1)) ?? 0);
   const bitmap = lookupRead(client, argv.string(1));
   // Redis 7.0 answers for a missing key before it looks at the range.
   if (bitmap === undefined) return reply.integer(0);
-  if (argv.length === 2) return reply.integer(bitmap.cardinality);
   if (argv.length !== 4 && argv.length !== 5) throw SYNTAX_ERROR;
   const start = integerArg(argv, 2);
   const end = integerArg(argv, 3);

@@ -1,9 +1,10 @@
 /** DUMP and RESTORE: values on their way to and from a Redis. */
 import { REPLY_SLICE_BYTES } from "../../config.js";
 import { CommandError } from "../../errors.js";
-import { Bitmap } from "../../keyspace/bitmap.js";
+import type { Bitmap } from "../../keyspace/bitmap.js";
+import { BitmapBuilder } from "../../keyspace/bitmap-builder.js";
 import { NO_DEADLINE } from "../../keyspace/storage.js";
-import { DumpPayload, isWhole, restoredString } from "../../rdb/dump-payload.js";
+import { DumpPayload, isWhole, restored } from "../../rdb/dump-payload.js";
 import { RdbError } from "../../rdb/string.js";
 import type { Argv } from "../../resp/argv.js";
 import type { Reply } from "../../resp/reply.js";
@@ -44,12 +45,13 @@ function restore(client: Client, argv: Argv, reply: Reply): void {
   if (!replace && existing !== undefined) throw BUSY_KEY;
   const deadline = restoredDeadline(argv, keyspace.now, absolute);
   if (!isWhole(argv.bytes(3))) throw BAD_PAYLOAD;
-  const string = payloadString(argv.bytes(3));
+  const bitmap = restoredBitmap(argv.bytes(3));
   if (keyspace.isPast(deadline)) {
+    bitmap.dispose();
     if (existing !== undefined) remove(client, key, existing);
     return reply.ok();
   }
-  const entry = keyspace.setValue(client.database, key, Bitmap.fromBytes(string));
+  const entry = keyspace.setValue(client.database, key, bitmap);
   // In Redis the key was deleted and is a new one.
   if (existing !== undefined) notify(client, "n", "new", key);
   if (entry.deadline !== deadline) keyspace.setDeadline(entry, deadline);
@@ -87,9 +89,9 @@ function restoredDeadline(argv: Argv, nowMs: number, absolute: boolean): number 
   return keptDeadline(absolute ? ttl : BigInt.asIntN(64, ttl + BigInt(nowMs)));
 }
 
-function payloadString(payload: Buffer): Buffer {
+function restoredBitmap(payload: Buffer): Bitmap {
   try {
-    return restoredString(payload);
+    return restored(payload, new BitmapBuilder());
   } catch (error) {
     throw error instanceof RdbError ? BAD_FORMAT : error;
   }

@@ -238,6 +238,7 @@ describe("a transaction", () => {
         delete: nothing,
         deadline: nothing,
         dropSlot: nothing,
+        reserveSlot: nothing,
         piece: nothing,
         database: nothing,
         create: (_id, _slot, key) => keys.push(key),

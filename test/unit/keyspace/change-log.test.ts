@@ -34,6 +34,7 @@ function recordsOf(batch: Batch): Record[] {
     delete: (...facts) => records.push(["delete", ...facts]),
     deadline: (...facts) => records.push(["deadline", ...facts]),
     dropSlot: (...facts) => records.push(["dropSlot", ...facts]),
+    reserveSlot: (...facts) => records.push(["reserveSlot", ...facts]),
     piece: (id, facts, portable) =>
       records.push(["piece", id, facts, [...Bitmap.fromPortable(Uint8Array.from(portable), 0).members]]),
     database: ({ number, slot, keys, volatileKeys }) => records.push(["database", number, slot, keys, volatileKeys]),
@@ -116,6 +117,10 @@ describe("what is put in comes out, in order", () => {
     fc.oneof(slot, id).map((of) => (log: ChangeLog): [Record] => {
       log.dropSlot(of);
       return [["dropSlot", of]];
+    }),
+    slot.map((of) => (log: ChangeLog): [Record] => {
+      log.reserveSlot(of);
+      return [["reserveSlot", of]];
     }),
     fc.tuple(fc.nat(15), id, wide, wide).map(([number, of, keys, volatileKeys]) => (log: ChangeLog): [Record] => {
       log.database({ number, slot: of, keys, volatileKeys });

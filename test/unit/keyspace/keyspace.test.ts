@@ -87,6 +87,47 @@ describe("a start", () => {
   });
 });
 
+describe("a replacement of all data", () => {
+  test("gives empty databases, and what comes into them stays when it is whole", () => {
+    const { keyspace, storage, zero, one, put, commit, read } = setUp();
+    put("a", "old");
+    put("a", "old", one);
+    commit();
+    keyspace.beginReplacement();
+    expect([zero.size, one.size, read("a")]).toEqual([0, 0, undefined]);
+    put("b", "new");
+    commit();
+    keyspace.completeReplacement();
+    commit();
+    expect([zero.size, one.size, read("a"), read("b")]).toEqual([1, 0, undefined, "new"]);
+    const next = setUp(storage.reopened());
+    expect([next.zero.size, next.one.size, next.read("b")]).toEqual([1, 0, "new"]);
+  });
+
+  test("that is given up leaves the databases as they were", () => {
+    const { keyspace, zero, put, commit, read } = setUp();
+    keyspace.setDeadline(put("a", "old"), START_MS + 10);
+    commit();
+    keyspace.beginReplacement();
+    put("a", "new");
+    put("b", "new");
+    keyspace.undoReplacement();
+    expect([zero.size, zero.volatileSize, read("a"), read("b")]).toEqual([1, 1, "old", undefined]);
+    commit();
+    expect([zero.size, zero.volatileSize, read("a"), read("b")]).toEqual([1, 1, "old", undefined]);
+    // There is none under way any more.
+    put("a", "newer");
+    keyspace.undoReplacement();
+    expect(read("a")).toBe("newer");
+  });
+
+  test("does not begin before everything is settled, which could not be given back", () => {
+    const { keyspace, put } = setUp();
+    put("a");
+    expect(() => keyspace.beginReplacement()).toThrow("not settled");
+  });
+});
+
 describe("memory", () => {
   test("lets an idle key go and finds it again in the file", () => {
     const { keyspace, put, commit, read, evict } = setUp();
@@ -338,12 +379,14 @@ describe("watches", () => {
     ["being renamed away", (k, db) => k.rename(found(k, db, "a"), db, "c")],
     ["being moved away", (k, db, other) => k.rename(found(k, db, "a"), other, "a")],
     ["a flush", (k, db) => k.flush(db)],
+    ["a replacement", (k) => k.beginReplacement()],
     ["a swap", (k, db, other) => k.swap(db, other)],
     ["a swap seen from the other side", (k, db, other) => k.swap(other, db)],
   ];
   test.each(CHANGES)("%s touches the key", (_what, change) => {
-    const { keyspace, put, zero, one } = setUp();
+    const { keyspace, put, commit, zero, one } = setUp();
     put("a");
+    commit();
     const watcher = watched(keyspace, zero, "a");
     change(keyspace, zero, one);
     expect(watcher.times).toBeGreaterThan(0);

@@ -45,6 +45,7 @@ function summaryOf(batch: Batch): { bits: number; values: number; cardinalities:
     delete: nothing,
     deadline: nothing,
     dropSlot: nothing,
+    reserveSlot: nothing,
     piece: nothing,
     database: nothing,
   });

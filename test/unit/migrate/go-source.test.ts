@@ -1,5 +1,9 @@
-/** The fixtures come from the real bbolt and Roaring libraries of Go: test/fixtures/go/main.go. */
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+/**
+ * The fixtures `small` and `large` come from the real bbolt and Roaring libraries of Go: test/fixtures/go/main.go. `server-bbolt` and
+ * `server-sqlite` are files that the Go bitmapist-server (Doist/bitmapist-server, before and since SQLite) left behind after SETBIT, BITOP,
+ * EXPIRE, RENAME and DEL, with what it answered to GET, BITCOUNT and PTTL; it was built with Debian's bbolt, Roaring and SQLite libraries.
+ */
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
@@ -77,15 +81,18 @@ async function count(path: string): Promise<number> {
   return items;
 }
 
-test.each(["small", "large"])("every key of a bbolt file of the Go server is read: %s", async (name) => {
-  const path = temporaryFolder()("bitmapist.db");
-  writeFileSync(path, fixture(`${name}.db`));
-  const found = await readBolt(path);
-  const expected = expectedOf(name);
-  expect(expected.length).toBeGreaterThan(3);
-  expect(byKey(found.map(({ byteLength, last, ...rest }) => rest))).toEqual(byKey(expected));
-  for (const { byteLength, last } of found) expect(byteLength).toBe(Math.floor(last / 8) + 1);
-});
+test.each(["small", "large", "server-bbolt"])(
+  "every key of a bbolt file of the Go server is read: %s",
+  async (name) => {
+    const path = temporaryFolder()("bitmapist.db");
+    writeFileSync(path, fixture(`${name}.db`));
+    const found = await readBolt(path);
+    const expected = expectedOf(name);
+    expect(expected.length).toBeGreaterThan(3);
+    expect(byKey(found.map(({ byteLength, last, ...rest }) => rest))).toEqual(byKey(expected));
+    for (const { byteLength, last } of found) expect(byteLength).toBe(Math.floor(last / 8) + 1);
+  },
+);
 
 test("a bbolt file that is damaged in any byte is read, or refused with a page's number or a key; and no key is made up", async () => {
   const path = temporaryFolder()("bitmapist.db");
@@ -177,6 +184,14 @@ test("the rows of the Go server's SQLite file are read, of any bytes", async () 
   expect(byKey(rest)).toEqual(byKey([...expectedOf("large"), added]));
 });
 
+test("every key of the Go server's own SQLite file is read", async () => {
+  const path = temporaryFolder()("bitmapist.db");
+  writeFileSync(path, fixture("server-sqlite.db"));
+  const found = await read(new GoSource(path, openGoDatabase(path)));
+  expect(byKey(found.map(({ byteLength, last, ...rest }) => rest))).toEqual(byKey(expectedOf("server-sqlite")));
+  for (const { byteLength, last } of found) expect(byteLength).toBe(Math.floor(last / 8) + 1);
+});
+
 test("a row of an SQLite file that lacks its value is refused by its key", async () => {
   const path = temporaryFolder()("bitmapist.db");
   new Database(path)
@@ -189,4 +204,11 @@ test("an SQLite file of another program is refused", () => {
   const path = temporaryFolder()("other.db");
   new Database(path).exec("CREATE TABLE bitmaps(a)").close();
   expect(() => openGoDatabase(path)).toThrow(/is an SQLite file of another program/);
+});
+
+test("where SQLite can't make its files beside it, that is said", () => {
+  const path = temporaryFolder()("bitmapist.db");
+  writeFileSync(path, fixture("server-sqlite.db"));
+  mkdirSync(`${path}-wal`);
+  expect(() => openGoDatabase(path)).toThrow(/^can't read .*: .* \(SQLite makes files beside it: its folder must be/);
 });

@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { Crc64 } from "../../../src/rdb/crc64.js";
-import { DumpPayload, isWhole, restoredString } from "../../../src/rdb/dump-payload.js";
+import { DumpPayload, isWhole, restored } from "../../../src/rdb/dump-payload.js";
 import { RdbError } from "../../../src/rdb/string.js";
+import { restoredString } from "../../support/restored-string.js";
 import { noise } from "./noise.js";
 
 function dumped(bytes: Uint8Array): Buffer {
@@ -135,6 +136,24 @@ describe("RESTORE reads", () => {
     ["a string that ends in the footer", [3, 0x61], "a\x0a\x00"],
   ])("%s", (_name, body, string) => {
     expect(restoredString(payloadOf([0, ...body])).toString("latin1")).toBe(string);
+  });
+
+  test("what is compressed in pieces of 64 KiB, so that a large string is never held", () => {
+    const lengths: number[] = [];
+    const builder = {
+      append: ({ length }: Uint8Array) => void lengths.push(length),
+      finish: () => {},
+      dispose: () => {},
+    };
+    restored(dumped(Buffer.alloc(200_000)), builder);
+    expect(lengths).toEqual([65_536, 65_536, 65_536, 3392]);
+  });
+
+  test("on when a string before it was none", () => {
+    const bytes = Buffer.alloc(200_000, "ab");
+    const broken = payloadOf([0, 0xc3, 4, 7, 0, 0x61, 0x60, 0]);
+    expect(() => restoredString(broken)).toThrow(RdbError);
+    expect(restoredString(dumped(bytes)).equals(bytes)).toBe(true);
   });
 
   test.each([

@@ -1,8 +1,10 @@
 /** Rows that no key needs any more: little goes at once, much in slices, nothing else goes, and a crash forgets nothing. */
 import { describe, expect, test } from "vitest";
 import { GARBAGE_SLICE_ROWS, GARBAGE_SYNC_BYTES_MAX } from "../../../src/config.js";
+import type { Bitmap } from "../../../src/keyspace/bitmap.js";
+import type { Database } from "../../../src/keyspace/database.js";
 import { expectSizesRight, expectTidy, rowCounts } from "./file-checks.js";
-import { noise, Store } from "./store.js";
+import { bytesOf, noise, Store } from "./store.js";
 
 /** In more rows than one slice removes. */
 const LARGE_BYTES = 128 * 1024 * GARBAGE_SLICE_ROWS;
@@ -128,6 +130,99 @@ describe("a dropped slot", () => {
     store.storage.writer.tidy();
     expect(store.rows().map(({ key }) => key)).toEqual(["moved"]);
     expectTidy(store.connection);
+  });
+});
+
+describe("a reserved slot", () => {
+  /** All databases are being replaced: another "a" and "c" have come and are in the file. */
+  function replacing(): Store {
+    const store = storeOf({ a: "old", b: noise(300_000) });
+    store.storage.reportSettled(store.keyspace);
+    store.keyspace.beginReplacement();
+    store.put("a", "new");
+    store.put("c", "c");
+    store.flush();
+    store.storage.step(100);
+    return store;
+  }
+
+  /** Database 0 as a start finds it. */
+  function found(store: Store): Record<string, string> {
+    const { keyspace } = new Store(store.storage.reopened());
+    const database = keyspace.databases[0] as Database;
+    const keys = keyspace.keys(database, () => true).sort();
+    expect(database.size).toBe(keys.length);
+    return Object.fromEntries(
+      keys.map((key) => [key, bytesOf((keyspace.read(database, key) as { bitmap: Bitmap }).bitmap).toString("latin1")]),
+    );
+  }
+
+  const OLD = { a: "old", b: noise(300_000).toString("latin1") };
+  const NEW = { a: "new", c: "c" };
+
+  test("is garbage after a crash, and what it was to replace is there", () => {
+    const store = replacing();
+    expect(counts(store).keys).toBe(4);
+    const next = store.crashed();
+    expect(found(next)).toEqual(OLD);
+    next.storage.writer.tidy();
+    expectTidy(next.connection);
+    expect(found(next)).toEqual(OLD);
+  });
+
+  test("is not used again after a crash", () => {
+    const next = replacing().crashed();
+    next.keyspace.flush(next.database(0));
+    next.put("a", "newer");
+    next.flush();
+    next.storage.writer.tidy();
+    expectTidy(next.connection);
+    expect(found(next)).toEqual({ a: "newer" });
+  });
+
+  test("is a database's when the replacement is whole, and goes like any other", () => {
+    const store = replacing();
+    store.keyspace.completeReplacement();
+    store.flush();
+    expect(found(store)).toEqual(NEW);
+    store.storage.writer.tidy();
+    expectTidy(store.connection);
+    expect(found(store)).toEqual(NEW);
+    store.keyspace.flush(store.database(0));
+    store.flush();
+    store.storage.writer.tidy();
+    expectTidy(store.connection);
+    expect(counts(store).keys).toBe(0);
+  });
+
+  test("is garbage when the replacement is given up", () => {
+    const store = replacing();
+    store.keyspace.undoReplacement();
+    store.bit("a", 23);
+    store.flush();
+    const old = { ...OLD, a: "ole" };
+    expect(found(store)).toEqual(old);
+    store.storage.writer.tidy();
+    expectTidy(store.connection);
+    expect(found(store)).toEqual(old);
+  });
+
+  test("keeps its rows when the commit that makes it a database's fails", () => {
+    const store = replacing();
+    store.keyspace.completeReplacement();
+    const batch = store.keyspace.takeBatch();
+    store.connection.exec(
+      "CREATE TRIGGER failing AFTER INSERT ON databases WHEN new.number = 15 BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    expect(() => store.storage.apply(batch)).toThrow("disk full");
+    expect(found(store)).toEqual(OLD);
+    store.storage.step(100);
+    store.connection.exec("DROP TRIGGER failing");
+    store.storage.apply(batch);
+    expect(found(store)).toEqual(NEW);
+    store.storage.writer.tidy();
+    expectTidy(store.connection);
+    expect(found(store)).toEqual(NEW);
   });
 });
 

@@ -1,5 +1,6 @@
 /** Values that come into the file in pieces: nobody sees one before it is a key's, and then all of it; a crash leaves nothing of it. */
 import { describe, expect, test } from "vitest";
+import { DATABASES } from "../../../src/config.js";
 import type { Bitmap } from "../../../src/keyspace/bitmap.js";
 import { BitmapBuilder } from "../../../src/keyspace/bitmap-builder.js";
 import { StoredSet } from "../../../src/keyspace/stored-set.js";
@@ -124,6 +125,44 @@ test("a database that is emptied with it in the same batch stays empty", async (
   expect(rowCounts(store.connection)).toMatchObject({ keys: 0, chunks: 0 });
 });
 
+describe("as the value of a key that comes in the place of other data", () => {
+  async function storeInReplacement(): Promise<Store> {
+    const store = storeWithOld();
+    store.storage.settle();
+    store.storage.reportSettled(store.keyspace);
+    store.keyspace.beginReplacement();
+    store.flush();
+    set(store, (await build(store)).finish());
+    store.flush();
+    expectFine(store);
+    return store;
+  }
+
+  test("it is there when that is complete", async () => {
+    const store = await storeInReplacement();
+    store.keyspace.completeReplacement();
+    store.flush();
+    store.storage.writer.tidy();
+    expectTidy(store.connection);
+    expectFine(store);
+    expect(store.read("k").equals(STRING)).toBe(true);
+    expect(rowCounts(store.connection)).toMatchObject({ keys: 1 });
+  });
+
+  test.each(["undone", "broken by a crash"])("it is gone when that is %s", async (end) => {
+    let store = await storeInReplacement();
+    if (end === "undone") {
+      store.keyspace.undoReplacement();
+      store.flush();
+    } else store = store.crashed();
+    store.storage.writer.tidy();
+    expectTidy(store.connection);
+    expectFine(store);
+    expect(store.read("k").equals(old())).toBe(true);
+    expect(rowCounts(store.connection)).toMatchObject({ keys: 1 });
+  });
+});
+
 test("the longest string has its last bit", async () => {
   const store = new Store();
   const { builder } = await build(store);
@@ -145,12 +184,13 @@ describe("one that never becomes a key's", () => {
     store.storage.writer.tidy();
     expect(rowCounts(store.connection)).toMatchObject({ keys: 2, dropped_slots: 1 });
     expectFine(store);
-    const { nextId } = new Reader(store.connection);
+    const { nextId, nextSlot } = new Reader(store.connection);
     const crashed = store.crashed();
     crashed.storage.writer.tidy();
     expectTidy(crashed.connection);
     expect(rowCounts(crashed.connection)).toMatchObject({ keys: 1 });
     expect(crashed.read("k").equals(old())).toBe(true);
+    expect(nextSlot).toBe(DATABASES);
     expect(nextId).toBe(Math.max(...store.rows().map(({ id }) => id)) + 2);
     builder.dispose();
   });

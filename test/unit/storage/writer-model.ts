@@ -31,6 +31,7 @@ const FAILURES = [
   "INSERT ON databases",
   "INSERT ON dropped_values",
   "DELETE ON dropped_values",
+  "INSERT ON dropped_slots",
   "DELETE ON dropped_slots",
 ] as const;
 
@@ -45,6 +46,8 @@ export type Step =
   | { do: "delete"; key: string }
   | { do: "rename"; key: string; toKey: string }
   | { do: "emptyDatabase" }
+  | { do: "beginReplacement" }
+  | { do: "endReplacement"; isWhole: boolean }
   | { do: "flush"; failure: Failure | null }
   | { do: "work"; pieces: number; isUrgent: boolean; failure: Failure | null }
   | { do: "tidy" }
@@ -73,6 +76,8 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("delete"), key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("rename"), key, toKey: key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("emptyDatabase") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("beginReplacement") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("endReplacement"), isWhole: fc.boolean() }) },
   { weight: 9, arbitrary: fc.record({ do: fc.constant("flush"), failure }) },
   { weight: 10, arbitrary: fc.record({ do: fc.constant("work"), pieces, isUrgent: fc.boolean(), failure }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("tidy") }) },
@@ -91,6 +96,8 @@ export class WriterDuel {
   #storage = new StorageInHand();
   #keyspace = this.#open();
   #model: Model = new Map();
+  /** What the database was before the data that comes in its place, while that comes. */
+  #replaced: Model | undefined;
   /** What the file must hold. */
   #inFile: Model = new Map();
   /** A batch that could not be committed, with the model as of then. */
@@ -103,8 +110,8 @@ export class WriterDuel {
       this.#perform(each);
       if (TOUCHES_FILE.has(each.do)) this.#check();
     }
-    this.#perform({ do: "flush", failure: null });
-    this.#perform({ do: "flush", failure: null });
+    this.#perform({ do: "endReplacement", isWhole: true });
+    this.#flushAll();
     this.#storage.writer.tidy();
     this.#check();
     this.#checkTidy();
@@ -136,8 +143,28 @@ export class WriterDuel {
         this.#rename(each.key, each.toKey);
         break;
       case "emptyDatabase":
+        if (this.#replaced !== undefined) break;
         this.#keyspace.flush(this.#database);
         this.#model.clear();
+        break;
+      case "beginReplacement":
+        if (this.#replaced !== undefined) break;
+        this.#flushAll();
+        this.#storage.settle();
+        this.#storage.reportSettled(this.#keyspace);
+        this.#keyspace.beginReplacement();
+        this.#replaced = this.#model;
+        this.#model = new Map();
+        break;
+      case "endReplacement":
+        if (this.#replaced === undefined) break;
+        if (each.isWhole) {
+          this.#keyspace.completeReplacement();
+        } else {
+          this.#keyspace.undoReplacement();
+          this.#model = this.#replaced;
+        }
+        this.#replaced = undefined;
         break;
       case "flush":
         this.#flush(each.failure);
@@ -155,6 +182,7 @@ export class WriterDuel {
         this.#model = new Map([...this.#inFile].map(([name, known]) => [name, { ...known, batch: 0 }]));
         this.#inFile = copyOf(this.#model);
         this.#failed = undefined;
+        this.#replaced = undefined;
         this.#batch = 1;
         break;
     }
@@ -198,9 +226,15 @@ export class WriterDuel {
     this.#model.set(to, known);
   }
 
+  /** Commits what has failed, and what came after. */
+  #flushAll(): void {
+    this.#flush(null);
+    this.#flush(null);
+  }
+
   #flush(where: Failure | null): void {
     if (this.#failed === undefined) {
-      this.#failed = { batch: this.#keyspace.takeBatch(), model: copyOf(this.#model) };
+      this.#failed = { batch: this.#keyspace.takeBatch(), model: copyOf(this.#replaced ?? this.#model) };
       this.#batch++;
     }
     const { batch, model } = this.#failed;
