@@ -98,6 +98,11 @@ export const FLUSH_BYTES = 4 * MIB;
 /** Size of the values in it that were replaced, which are written a few at a time: who replaces them again before it does so for free. */
 export const FLUSH_VALUE_BYTES = 16 * MIB;
 export const FLUSH_ENTRIES = 16_384;
+/**
+ * The same of the first batch; each may have twice as many as the one before. V8 has compiled nothing of it at first, and a batch of 10,000 values
+ * would take 10 ms and more instead of one.
+ */
+export const FLUSH_ENTRIES_FIRST = 64;
 
 /**
  * Values in uncommitted batches at which those who write are made to wait: where all of them are new keys, and server and writer

@@ -10,6 +10,7 @@ import {
   DRAFT_BUDGET_MS,
   FLUSH_BYTES,
   FLUSH_ENTRIES,
+  FLUSH_ENTRIES_FIRST,
   FLUSH_INTERVAL_MS,
   FLUSH_VALUE_BYTES,
   GATHER_TURNS_MAX,
@@ -72,6 +73,8 @@ export class Saver {
   readonly #drafts: Flight[] = [];
   #inFlightBytes = 0;
   #inFlightEntries = 0;
+  /** How many values the next batch should have at most. */
+  #entriesMax = FLUSH_ENTRIES_FIRST;
   /** When the oldest change that is in no batch yet was noticed. */
   #dirtySinceMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -175,7 +178,7 @@ export class Saver {
     const { logBytes, logValueBytes, logEntries } = this.#keyspace;
     if ((logBytes - logValueBytes) * pressure >= FLUSH_BYTES || logValueBytes * pressure >= FLUSH_VALUE_BYTES)
       return true;
-    return logEntries * pressure >= FLUSH_ENTRIES;
+    return logEntries * pressure >= this.#entriesMax;
   }
 
   #setTimer(): void {
@@ -289,6 +292,7 @@ export class Saver {
     const { changes, logEntries: entries, logBytes: bytes } = this.#keyspace;
     const begunMs = performance.now();
     const draft = this.#keyspace.takeDraft();
+    this.#entriesMax = Math.min(2 * this.#entriesMax, FLUSH_ENTRIES);
     const flight = { draft, changes, entries, bytes, begunMs, sinceMs: this.#dirtySinceMs ?? begunMs };
     this.#dirtySinceMs = undefined;
     this.#inFlight.push(flight);

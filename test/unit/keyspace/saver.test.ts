@@ -5,6 +5,7 @@ import {
   COMMIT_AGE_MS_MAX,
   FLUSH_BYTES,
   FLUSH_ENTRIES,
+  FLUSH_ENTRIES_FIRST,
   FLUSH_INTERVAL_MS,
   FLUSH_VALUE_BYTES,
   REST_MS,
@@ -349,6 +350,22 @@ describe("large batches", () => {
     saver.noticeChanges();
     await turns();
     expect(storage.writes).toHaveLength(2);
+  });
+
+  test("have few values at first, and then each twice as many as the one before, up to a bound", async () => {
+    const { storage, saver, keyspace, database } = setUp();
+    let flushed = 0;
+    const change = async (from: number, to: number) => {
+      for (let i = from; i < to; i++) keyspace.setBit(database, keyBytes(`k${i}`), flushed, 1);
+      saver.noticeChanges();
+      await turns();
+    };
+    for (let values = FLUSH_ENTRIES_FIRST; flushed < 10; values = Math.min(2 * values, FLUSH_ENTRIES)) {
+      await change(0, values - 1);
+      expect(storage.writes).toHaveLength(flushed);
+      await change(values - 1, values);
+      expect(storage.writes).toHaveLength(++flushed);
+    }
   });
 
   test("are not flushed before the turn ends", async () => {
