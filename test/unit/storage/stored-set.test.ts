@@ -67,6 +67,8 @@ const set = (store: Store, bitmap: Bitmap) => store.keyspace.setValue(store.data
 
 test("it is as good as one that came whole, and takes its place and its deadline in one change", async () => {
   const store = storeWithOld();
+  let touched = 0;
+  store.keyspace.watches.add(0, "k", { touched: () => void touched++ });
   const bitmap = (await build(store)).finish();
   expect(bitmap.unmade).toBeInstanceOf(StoredSet);
   expect(bitmap.byteLength).toBe(STRING.length);
@@ -74,7 +76,9 @@ test("it is as good as one that came whole, and takes its place and its deadline
   expect(store.read("k").equals(old())).toBe(true);
   expect(store.keyspace.databases[0]?.size).toBe(1);
   expectFine(store);
+  expect(touched).toBe(0);
   const entry = set(store, bitmap);
+  expect(touched).toBeGreaterThan(0);
   expect(store.keyspace.facts(entry)).toEqual({ cardinality, byteLength: STRING.length });
   expect(store.read("k").equals(old())).toBe(true);
   store.flush();
