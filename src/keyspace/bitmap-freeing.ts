@@ -2,9 +2,10 @@
  * Gives the native memory of sets back. A set may have 65,536 containers, each a piece of the heap, which takes 4 to 11 ms at once: such a one
  * is freed a part at a time, in turns of the event loop in which others are served (Redis' lazyfree does it on a thread).
  */
-import type roaring from "roaring";
+import roaring from "roaring";
 
-type RoaringSet = InstanceType<typeof roaring.RoaringBitmap32>;
+const { RoaringBitmap32 } = roaring;
+type RoaringSet = InstanceType<typeof RoaringBitmap32>;
 
 /** From so many containers on a set is freed in parts; less than that takes about a millisecond. */
 export const CONTAINERS_AT_ONCE = 8_192;
@@ -17,8 +18,8 @@ const WAITING_MAX = 4;
 
 interface Waiting {
   readonly set: RoaringSet;
-  /** What it took when it was given here, about. */
-  readonly nativeBytes: number;
+  /** What it takes, about. */
+  nativeBytes: number;
 }
 
 const waiting: Waiting[] = [];
@@ -44,12 +45,17 @@ export function waitingBytes(): number {
 function freeSome(): void {
   const endMs = performance.now() + BUDGET_MS;
   do {
-    const { set } = waiting[0] as Waiting;
+    const first = waiting[0] as Waiting;
+    const before = RoaringBitmap32.getRoaringUsedMemory();
     // The last ones first: nothing has to move up then.
-    if (!set.isEmpty) set.removeRange(Math.max(set.maximum() - PART_OFFSETS, 0), 2 ** 32);
-    if (!set.isEmpty) continue;
-    free(set);
-    waiting.shift();
+    first.set.removeRange(Math.max(first.set.maximum() - PART_OFFSETS, 0), 2 ** 32);
+    if (first.set.isEmpty) {
+      free(first.set);
+      waiting.shift();
+    } else {
+      const freed = before - RoaringBitmap32.getRoaringUsedMemory();
+      first.nativeBytes = Math.max(first.nativeBytes - Math.max(freed, 0), 0);
+    }
   } while (waiting.length > 0 && performance.now() < endMs);
   if (waiting.length > 0) setImmediate(freeSome);
 }

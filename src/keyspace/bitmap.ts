@@ -86,7 +86,8 @@ export class Bitmap implements Value {
 
   /** Bytes of native memory that all sets of the process take, but for those that nobody holds any more. */
   static usedBytes(): number {
-    return RoaringBitmap32.getRoaringUsedMemory() - waitingBytes();
+    // What waits is known about only.
+    return Math.max(RoaringBitmap32.getRoaringUsedMemory() - waitingBytes(), 0);
   }
 
   /** Bytes of native memory that the set takes, about. One that is not made takes none but what others hold anyway. */

@@ -123,12 +123,7 @@ export class Keyspace {
       .sort((a, b) => a.number - b.number)
       .map((stored) => new Database(stored.number, new Contents(stored, this.#seed())));
     this.#nextSlot = storage.nextSlot;
-    this.residency = new Residency(
-      this.databases,
-      this.now,
-      random,
-      () => this.isDirty || this.#log.number - 1 > this.residency.settledBatch,
-    );
+    this.residency = new Residency(this.databases, this.now, random, () => !this.isSettled);
   }
 
   #seed(): number {
@@ -774,10 +769,13 @@ export class Keyspace {
    * called there must be no FLUSHDB and no SWAPDB.
    */
   beginReplacement(): void {
-    if (this.isDirty || this.residency.settledBatch < this.committedBatch) throw new Error("changes are not settled");
-    this.#replaced = this.databases.map(storedDatabase);
+    if (!this.isSettled) throw new Error("changes are not settled");
+    // This reads the file, which may fail: nothing has begun then.
     for (const database of this.databases) {
       this.watches.touchAll(database.number, (key) => this.lookup(database, key) !== undefined);
+    }
+    this.#replaced = this.databases.map(storedDatabase);
+    for (const database of this.databases) {
       this.#empty(database);
       this.#log.reserveSlot(database.contents.slot);
     }
@@ -1004,6 +1002,11 @@ export class Keyspace {
   /** Whether there is anything to commit. */
   get isDirty(): boolean {
     return !this.#log.isEmpty;
+  }
+
+  /** Whether all that has changed can be read from the storage. What was taken and is not committed can't. */
+  get isSettled(): boolean {
+    return !this.isDirty && this.#log.number - 1 <= this.residency.settledBatch;
   }
 
   /** Bytes that the next batch will have, and how many values it names. */

@@ -368,7 +368,7 @@ export class Replica implements Peer {
       await life.wait(settled);
       life.check();
       if (failure !== undefined) throw new MigrateError(`can't write: ${reasonOf(failure)}`, { cause: failure });
-    } while (keyspace.isDirty);
+    } while (!keyspace.isSettled);
   }
 
   // --- staying up to date

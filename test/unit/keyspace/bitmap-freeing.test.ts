@@ -46,6 +46,20 @@ test("a large value is freed in several turns, and is nobody's from the first on
   expect(Bitmap.usedBytes()).toBe(nativeBytes());
 });
 
+test("what is freed already is not taken off twice", async () => {
+  const before = Bitmap.usedBytes();
+  const kept = Bitmap.fromBytes(Buffer.alloc(1_000_000, 0x5a));
+  const taken = Bitmap.usedBytes() - before;
+  const value = large();
+  value.dispose();
+  for (let turns = 0; nativeBytes() > Bitmap.usedBytes(); turns++) {
+    if (turns > TURNS_MAX) throw new Error("something waits for ever");
+    expect(Bitmap.usedBytes()).toBeGreaterThan(before + taken / 2);
+    await nextTurn();
+  }
+  kept.dispose();
+});
+
 test("one that somebody else holds stays whole", async () => {
   const value = large();
   const { cardinality } = value;

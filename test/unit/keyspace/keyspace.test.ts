@@ -1,5 +1,5 @@
 /** The keyspace, case by case: what the random programs of keyspace-model cannot say in a sentence. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ManualClock } from "../../../src/clock.js";
 import { ABSENT_KEY_LENGTH_MAX, ABSENT_KEYS_MAX, EXPIRE_BATCH_ROWS, IDLE_MS } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
@@ -125,6 +125,26 @@ describe("a replacement of all data", () => {
     const { keyspace, put } = setUp();
     put("a");
     expect(() => keyspace.beginReplacement()).toThrow("not settled");
+    // On its way to the file it is in neither.
+    keyspace.takeDraft();
+    expect(() => keyspace.beginReplacement()).toThrow("not settled");
+  });
+
+  test("does not begin where a watched key can't be looked up, and all is left as it was", () => {
+    const { storage, keyspace, zero, one, put, commit, read, evict } = setUp();
+    put("a", "old");
+    put("b", "old", one);
+    commit();
+    evict();
+    keyspace.watches.add(zero.number, "unreadable", { touched: () => {} });
+    vi.spyOn(storage, "find").mockImplementationOnce(() => {
+      throw new Error("database disk image is malformed");
+    });
+    expect(() => keyspace.beginReplacement()).toThrow("malformed");
+    keyspace.undoReplacement();
+    commit();
+    storage.writer.tidy();
+    expect([read("a"), read("b", one)]).toEqual(["old", "old"]);
   });
 });
 
