@@ -99,7 +99,7 @@ export class Keyspace {
    * finds nothing, but for the master's commands (`seesExpired`).
    */
   isReplica = false;
-  /** Deadlines do not count: the master deletes what has expired before it does anything with the key. */
+  /** Deadlines do not count: of the commands of a master, who deletes what has expired before, and of RESTORE REPLACE. */
   seesExpired = false;
   listener: KeyspaceListener | undefined;
 

@@ -39,7 +39,26 @@ function dump(client: Client, argv: Argv, reply: Reply): void {
 /** RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds | FREQ frequency] */
 function restore(client: Client, argv: Argv, reply: Reply): void {
   const { keyspace } = client.server;
-  const { replace, absolute, idleSeconds } = restoreOptions(argv);
+  const options = restoreOptions(argv);
+  const { seesExpired } = keyspace;
+  // What it replaces Redis deletes without a look at its deadline: nobody is told that it has expired.
+  if (options.replace) keyspace.seesExpired = true;
+  try {
+    put(client, argv, options);
+  } finally {
+    keyspace.seesExpired = seesExpired;
+  }
+  reply.ok();
+}
+
+interface RestoreOptions {
+  replace: boolean;
+  absolute: boolean;
+  idleSeconds: number | undefined;
+}
+
+function put(client: Client, argv: Argv, { replace, absolute, idleSeconds }: RestoreOptions): void {
+  const { keyspace } = client.server;
   const key = argv.string(1);
   const existing = keyspace.lookup(client.database, key);
   if (!replace && existing !== undefined) throw BUSY_KEY;
@@ -49,7 +68,7 @@ function restore(client: Client, argv: Argv, reply: Reply): void {
   if (keyspace.isPast(deadline)) {
     bitmap.dispose();
     if (existing !== undefined) remove(client, key, existing);
-    return reply.ok();
+    return;
   }
   const entry = keyspace.setValue(client.database, key, bitmap);
   // In Redis the key was deleted and is a new one.
@@ -57,11 +76,10 @@ function restore(client: Client, argv: Argv, reply: Reply): void {
   if (entry.deadline !== deadline) keyspace.setDeadline(entry, deadline);
   if (idleSeconds !== undefined) keyspace.setIdleMs(entry, idleSeconds * 1000);
   notify(client, "g", "restore", key);
-  reply.ok();
 }
 
-function restoreOptions(argv: Argv): { replace: boolean; absolute: boolean; idleSeconds: number | undefined } {
-  const options = { replace: false, absolute: false, idleSeconds: undefined as number | undefined };
+function restoreOptions(argv: Argv): RestoreOptions {
+  const options: RestoreOptions = { replace: false, absolute: false, idleSeconds: undefined };
   let hasFreq = false;
   for (let i = 4; i < argv.length; i++) {
     const hasValue = i + 1 < argv.length;
