@@ -20,6 +20,8 @@ export interface Target {
 export class Session {
   readonly #target: Target;
   readonly #control: RawClient;
+  /** Whatever may be the name of a key: arguments of the program so far. */
+  readonly #names = new Set<string>();
   readonly #timeoutMs: number;
   #clients: RawClient[] = [];
   /** Per connection the commands MULTI has collected; undefined outside of one. */
@@ -59,6 +61,7 @@ export class Session {
 
   async #begin(): Promise<void> {
     this.#setClock(START_MS);
+    this.#names.clear();
     const [flushed] = await this.#control.pipeline([["FLUSHALL"]]);
     if (flushed !== "+OK\r\n") throw new Error(`FLUSHALL answered ${flushed}`);
     for (const client of this.#clients) client.close();
@@ -129,7 +132,7 @@ export class Session {
   async #settle(): Promise<void> {
     const requests = DATABASES.flatMap((db) => [
       ["SELECT", String(db)],
-      ["EXISTS", ...KEYS],
+      ["EXISTS", ...KEYS, ...this.#names],
     ]);
     await this.#control.pipeline(requests);
   }
@@ -181,7 +184,9 @@ export class Session {
   }
 
   #resolve(argv: readonly Arg[]): string[] {
-    return argv.map((arg) => resolveArg(arg, this.#now));
+    const resolved = argv.map((arg) => resolveArg(arg, this.#now));
+    for (const arg of resolved) if (arg.length <= NAME_LENGTH_MAX) this.#names.add(arg);
+    return resolved;
   }
 
   #client(conn: number): RawClient {
@@ -199,6 +204,9 @@ function standsAlone(step: Step & { kind: "call" }): boolean {
   const first = step.argv[0];
   return typeof first !== "string" || ["EXEC", "RANDOMKEY", ...SEE_EXPIRED].includes(first.toUpperCase());
 }
+
+/** Longer arguments are no names of keys. */
+const NAME_LENGTH_MAX = 64;
 
 /** Redis' commands that see expired keys which nobody has looked at yet: DBSIZE counts them, MEMORY USAGE tells of them. */
 const SEE_EXPIRED = ["DBSIZE", "MEMORY"];
