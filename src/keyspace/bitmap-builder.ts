@@ -7,15 +7,13 @@ import { MIB } from "../config.js";
 import { Bitmap, CONTAINER_BYTES, optimizeSet } from "./bitmap.js";
 import { free } from "./bitmap-freeing.js";
 import type { StoredSet } from "./stored-set.js";
+import { OFFSETS } from "./value.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
 
 /** Bytes of a set, about, that are gathered before they are given away. */
 const PIECE_BYTES = 4 * MIB;
-
-/** Number of all offsets. */
-const OFFSETS = 2 ** 32;
 
 /** Takes a value that is too large for memory. */
 export interface PieceTaker {

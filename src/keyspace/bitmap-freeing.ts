@@ -3,6 +3,7 @@
  * is freed a part at a time, in turns of the event loop in which others are served (Redis' lazyfree does it on a thread).
  */
 import roaring from "roaring";
+import { OFFSETS } from "./value.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
@@ -31,7 +32,7 @@ export function free(set: RoaringSet): void {
   set.dispose();
 }
 
-/** Frees a set of so many containers and bytes of native memory, soon. It must not be used again. */
+/** Frees a set that takes about so many bytes of native memory, soon. It must not be used again. */
 export function freeInParts(set: RoaringSet, nativeBytes: number): void {
   if (waiting.push({ set, nativeBytes }) === 1) setImmediate(freeSome);
   if (waiting.length > WAITING_MAX) free((waiting.pop() as Waiting).set);
@@ -48,7 +49,7 @@ function freeSome(): void {
     const first = waiting[0] as Waiting;
     const before = RoaringBitmap32.getRoaringUsedMemory();
     // The last ones first: nothing has to move up then.
-    first.set.removeRange(Math.max(first.set.maximum() - PART_OFFSETS, 0), 2 ** 32);
+    first.set.removeRange(Math.max(first.set.maximum() - PART_OFFSETS, 0), OFFSETS);
     if (first.set.isEmpty) {
       free(first.set);
       waiting.shift();

@@ -17,7 +17,7 @@ import {
   OFFSET_BYTES,
   RUN_BYTES,
 } from "./portable-format.js";
-import type { Bit, ContainerCounts, Value } from "./value.js";
+import { type Bit, type ContainerCounts, OFFSETS, type Value } from "./value.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
@@ -86,15 +86,13 @@ export class Bitmap implements Value {
 
   /** Bytes of native memory that all sets of the process take, but for those that nobody holds any more. */
   static usedBytes(): number {
-    // What waits is known about only.
+    // How much waits is an estimate.
     return Math.max(RoaringBitmap32.getRoaringUsedMemory() - waitingBytes(), 0);
   }
 
   /** Bytes of native memory that the set takes, about. One that is not made takes none but what others hold anyway. */
   get nativeBytes(): number {
-    return this.#set === undefined
-      ? 0
-      : this.portableBytes + this.#set.statistics().containers * NATIVE_CONTAINER_BYTES;
+    return this.#set === undefined ? 0 : nativeBytesOf(this.#set, this.#set.statistics().containers);
   }
 
   /** Bit offsets that are 1. For the operations beside this file; everyone else goes through the methods. */
@@ -346,16 +344,15 @@ export class Bitmap implements Value {
    */
   dispose(): void {
     if (--this.#holders > 0) return;
-    if (this.#set !== undefined) {
-      if (this.#hasManyContainers(this.#set)) freeInParts(this.#set, this.nativeBytes);
-      else free(this.#set);
-    }
+    if (this.#set !== undefined) this.#free(this.#set);
     this.#unmade?.dispose();
   }
 
-  /** Counts them only where there may be many. */
-  #hasManyContainers(set: RoaringSet): boolean {
-    return this.byteLength > CONTAINERS_AT_ONCE * CONTAINER_BYTES && set.statistics().containers > CONTAINERS_AT_ONCE;
+  #free(set: RoaringSet): void {
+    // To count them takes half a millisecond where there may be many.
+    const containers = this.byteLength > CONTAINERS_AT_ONCE * CONTAINER_BYTES ? set.statistics().containers : 0;
+    if (containers > CONTAINERS_AT_ONCE) freeInParts(set, nativeBytesOf(set, containers));
+    else free(set);
   }
 }
 
@@ -392,11 +389,13 @@ export function optimizeSet(set: RoaringSet): void {
   set.shrinkToFit();
 }
 
-/** Number of all offsets. */
-const OFFSETS = 2 ** 32;
-
 /** What Roaring keeps of a container beside its members: its struct, its pointer, key and type, and the heap's word for two pieces. */
 const NATIVE_CONTAINER_BYTES = 16 + 8 + 2 + 1 + 2 * 8;
+
+/** Bytes of native memory that a set of so many containers takes, about. */
+function nativeBytesOf(set: RoaringSet, containers: number): number {
+  return set.getSerializationSizeInBytes("portable") + containers * NATIVE_CONTAINER_BYTES;
+}
 
 /** Bytes of a string that holds the bit `offset`. */
 function byteLengthOf(offset: number): number {

@@ -4,6 +4,9 @@ import type { Bitmap } from "./bitmap.js";
 
 export type Bit = 0 | 1;
 
+/** Number of all bit offsets. */
+export const OFFSETS = 2 ** 32;
+
 /** Containers of one kind: how many there are, how many 1 bits are in them, and the bytes of their data. */
 export interface ContainerCount {
   containers: number;

@@ -102,8 +102,7 @@ export class Reader {
 
   measure(id: number): ValueFacts {
     // Of few keys, and not for long.
-    const hasLeftover = (this.#leftover?.row(id)?.bits.length ?? 0) > 0;
-    const facts = hasLeftover ? undefined : this.#values.measure(id);
+    const facts = this.#leftover?.has(id) === true ? undefined : this.#values.measure(id);
     if (facts !== undefined) return facts;
     const bitmap = this.load(id);
     const { cardinality, byteLength } = bitmap;
