@@ -7,6 +7,7 @@ import { START_MS } from "../differential/steps.js";
 import { conversation, converse } from "../support/conversation.js";
 import { encodeRequest, RawClient } from "../support/raw-client.js";
 import { redisMissing, sayRedisMissing } from "../support/redis-server.js";
+import { eventually } from "../support/server-process.js";
 
 const PAUSE_MS = 200;
 /** Longer than any test: ended by CLIENT UNPAUSE, or by the next pause's end. */
@@ -32,6 +33,8 @@ describe.each([
     beforeEach(async () => {
       admin = await RawClient.connect(target.port);
       client = await RawClient.connect(target.port);
+      // A test that failed in its pause must not hold the next one.
+      await admin.call("CLIENT", "UNPAUSE");
       await admin.call("FLUSHALL");
       await client.call("PING");
     });
@@ -44,12 +47,16 @@ describe.each([
     const send = (...requests: string[]) =>
       client.send(Buffer.concat(requests.map((request) => encodeRequest(request.split(" ")))));
 
+    /** What one connection has sent may be read after what another one sends later: CLIENT LIST is asked until it shows these flags. */
+    const untilListed = (flags: RegExp) =>
+      eventually(`CLIENT LIST shows ${flags}`, async () => flags.test(await admin.call("CLIENT", "LIST")));
+
     test("a pause of writes lets them wait, with all behind them, and nobody who reads", async () => {
       expect(await admin.call("CLIENT", "PAUSE", LONG_MS, "WRITE")).toBe("+OK\r\n");
       expect(await client.call("GET", "k")).toBe("$-1\r\n");
       send("SET k 1", "GET k", "PING");
+      await untilListed(/flags=b /);
       expect(await admin.call("GET", "k")).toBe("$-1\r\n");
-      expect(await admin.call("CLIENT", "LIST")).toMatch(/flags=b /);
       expect(client.unread).toBe(0);
       expect(await admin.call("CLIENT", "UNPAUSE")).toBe("+OK\r\n");
       expect(await client.replies(3)).toEqual(["+OK\r\n", "$1\r\n1\r\n", "+PONG\r\n"]);
@@ -64,7 +71,7 @@ describe.each([
       const last = requests.at(-1) as string;
       for (const request of requests.slice(0, -1)) await client.call(...request.split(" "));
       send(last);
-      expect(await admin.call("CLIENT", "LIST")).toMatch(/flags=x?b /);
+      await untilListed(/flags=x?b /);
       await admin.call("CLIENT", "UNPAUSE");
       expect(await client.replies(1)).toEqual(replies.slice(-1));
     });
@@ -95,7 +102,7 @@ describe.each([
     test("CLIENT REPLY SKIP skips the reply of what had to wait", async () => {
       await admin.call("CLIENT", "PAUSE", LONG_MS, "WRITE");
       send("CLIENT REPLY SKIP", "SET k 1", "GET k");
-      expect(await admin.call("CLIENT", "LIST")).toMatch(/flags=b /);
+      await untilListed(/flags=b /);
       await admin.call("CLIENT", "UNPAUSE");
       expect(await client.replies(1)).toEqual(["$1\r\n1\r\n"]);
     });
@@ -103,9 +110,9 @@ describe.each([
     test("who leaves in a pause has not written", async () => {
       await admin.call("CLIENT", "PAUSE", LONG_MS, "WRITE");
       send("SET left 1");
-      expect(await admin.call("CLIENT", "LIST")).toMatch(/flags=b /);
+      await untilListed(/flags=b /);
       client.close();
-      while (/flags=b /.test(await admin.call("CLIENT", "LIST"))) await new Promise((done) => setTimeout(done, 5));
+      await eventually("it is gone", async () => !/flags=b /.test(await admin.call("CLIENT", "LIST")));
       await admin.call("CLIENT", "UNPAUSE");
       expect(await admin.call("EXISTS", "left")).toBe(":0\r\n");
     });
@@ -118,7 +125,7 @@ describe.each([
       const id = (await client.call("CLIENT", "ID")).slice(1, -2);
       expect(await admin.call("CLIENT", "UNBLOCK", id, ...words)).toBe(":0\r\n");
       send("WAIT 1 0", "PING");
-      while (!/flags=b /.test(await admin.call("CLIENT", "LIST"))) await new Promise((done) => setTimeout(done, 5));
+      await untilListed(/flags=b /);
       expect(await admin.call("CLIENT", "UNBLOCK", id, ...words)).toBe(":1\r\n");
       expect(await client.replies(2)).toEqual([reply, "+PONG\r\n"]);
     });
