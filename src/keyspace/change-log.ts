@@ -40,6 +40,17 @@ export const LOGGED_BIT_BYTES = 3 * WORD_BYTES;
 /** A batch of more memory is given to the collector. */
 const SPARE_BYTES_MAX = 16 * MIB;
 
+/**
+ * Memory for at least `count` words. Where it is to be used again it is shared with the storage's thread: to hand memory over and back makes
+ * V8 count it as new each time, and collect all objects of both threads at every flush, which took a tenth of a SETBIT in pipelines.
+ */
+function newWords(count: number): Words {
+  const bytes = count * WORD_BYTES;
+  return new Uint32Array(bytes > SPARE_BYTES_MAX ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes)) as Words;
+}
+
+type Words = Uint32Array<ArrayBuffer> | Uint32Array<SharedArrayBuffer>;
+
 /** A part of history that is committed as one. */
 export interface Batch {
   /** 1 for the first, then one more each. */
@@ -53,12 +64,12 @@ export interface Batch {
  */
 export class BatchDraft {
   readonly number: number;
-  #words: Uint32Array<ArrayBuffer>;
+  #words: Words;
   #length: number;
   readonly #values: readonly HeldValue[];
   #written = 0;
 
-  constructor(number: number, words: Uint32Array<ArrayBuffer>, length: number, values: readonly HeldValue[]) {
+  constructor(number: number, words: Words, length: number, values: readonly HeldValue[]) {
     this.number = number;
     this.#words = words;
     this.#length = length;
@@ -139,9 +150,9 @@ export class ChangeLog {
   #valuedIn: Contents[] = [];
   /** Native values that the batch that is being taken has to write. */
   #held: HeldValue[] = [];
-  #words = new Uint32Array(INITIAL_WORDS);
+  #words: Words = newWords(INITIAL_WORDS);
   /** Memory of a batch that was committed, for the next one: growing anew each time would leave holes in the heap. */
-  #spare: Uint32Array<ArrayBuffer> | undefined;
+  #spare: Words | undefined;
   #length = 0;
   /** Bytes of the values that were replaced in this batch, by row and in all. */
   readonly #replaced = new Map<number, number>();
@@ -270,15 +281,15 @@ export class ChangeLog {
     this.#replaced.clear();
     this.#valueBytes = 0;
     this.#length = 0;
-    this.#words = this.#spare ?? new Uint32Array(INITIAL_WORDS);
+    this.#words = this.#spare ?? newWords(INITIAL_WORDS);
     this.#spare = undefined;
     return draft;
   }
 
   /** Takes back the memory of a batch that is done with. */
   reuse({ buffer }: Uint32Array): void {
-    if (buffer.byteLength > SPARE_BYTES_MAX || !(buffer instanceof ArrayBuffer)) return;
-    if (buffer.byteLength > (this.#spare?.byteLength ?? 0)) this.#spare = new Uint32Array(buffer);
+    if (buffer.byteLength > SPARE_BYTES_MAX) return;
+    if (buffer.byteLength > (this.#spare?.byteLength ?? 0)) this.#spare = new Uint32Array(buffer) as Words;
   }
 
   /** Gives back the memory that large batches have left behind. Nothing may have changed since the last batch. */
@@ -287,7 +298,7 @@ export class ChangeLog {
     this.#spare = undefined;
     if (this.#words.length === INITIAL_WORDS) return;
     giveBack(this.#words.buffer);
-    this.#words = new Uint32Array(INITIAL_WORDS);
+    this.#words = newWords(INITIAL_WORDS);
   }
 
   #touch(contents: Contents, entry: number): void {
@@ -376,8 +387,8 @@ function writeHeader(words: Uint32Array, at: number, kind: number, id: number, d
 }
 
 /** The first `length` words in memory for at least `needed`. */
-function grown(words: Uint32Array<ArrayBuffer>, length: number, needed: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(Math.max(words.length * 2, needed));
+function grown(words: Words, length: number, needed: number): Words {
+  const larger = newWords(Math.max(words.length * 2, needed));
   larger.set(words.subarray(0, length));
   giveBack(words.buffer);
   return larger;

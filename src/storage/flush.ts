@@ -11,7 +11,7 @@ import { NO_DEADLINE, type PieceFacts, type StoredDatabase } from "../keyspace/s
 import type { Bit } from "../keyspace/value.js";
 import { giveBack } from "../passing-buffer.js";
 import type { Garbage } from "./garbage.js";
-import { type ChangedRow, encodeLog, lastBits, logChecksum } from "./log.js";
+import { type ChangedRow, LogEncoder, lastBits, logChecksum } from "./log.js";
 import { RowTable } from "./row-table.js";
 import type { Connection } from "./schema.js";
 import { portableOf, type Values } from "./values.js";
@@ -37,9 +37,9 @@ const BITS_ONLY = new RowChange();
 export interface Flushed {
   /** Rows whose value was replaced or is gone, with the bytes of deltas they had: earlier bits mean nothing any more. */
   replaced: Map<number, number>;
-  /** Single bits of rows that were there before. */
-  changed: Map<number, ChangedRow>;
-  /** The same and the replaced rows, as it was appended to the log; empty when there was nothing of it. */
+  /** Rows that were there before of which single bits have changed. */
+  changedRows: number;
+  /** Those bits and the replaced rows, as they were appended to the log; empty when there was nothing of it. Good until the next flush. */
   logWords: Uint8Array;
   /** Names that were added to the index. */
   named: number;
@@ -65,6 +65,7 @@ export class Flusher {
   readonly #insertDatabase: Statement<[number, number, number, number]>;
   readonly #appendLog: Statement<[number, Uint8Array, number]>;
   readonly #appendValue: Statement<[number, number, number, number, number]>;
+  readonly #log = new LogEncoder();
   #changes = new Changes();
   #nextLogRow: number;
 
@@ -105,13 +106,15 @@ export class Flusher {
   rest(): void {
     this.#changes.dispose();
     this.#changes = new Changes();
+    this.#log.rest();
   }
 
   /** Commits the batch, or throws and leaves the database as it was. `isPending` says whether the log has bits of a row. */
   flush(batch: Batch, isPending: (id: number) => boolean): Flushed {
     const changes = this.#changes;
     changes.read(batch);
-    const flushed: Flushed = { replaced: new Map(), changed: new Map(), logWords: NO_WORDS, named: 0 };
+    this.#log.clear();
+    const flushed: Flushed = { replaced: new Map(), changedRows: 0, logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
         for (const piece of changes.pieces) this.#append(...piece);
@@ -125,7 +128,8 @@ export class Flusher {
           this.#insertDatabase.run(slot, number, keys, volatileKeys);
           this.#garbage.keepSlot(slot);
         }
-        flushed.logWords = this.#appendLogRow(flushed.changed, [...flushed.replaced.keys()].filter(isPending));
+        for (const id of flushed.replaced.keys()) if (isPending(id)) this.#log.replaced(id);
+        flushed.logWords = this.#appendLogRow();
         // Immediate: a transaction that reads first could not wait for somebody else's lock.
       })
       .immediate();
@@ -178,7 +182,8 @@ export class Flusher {
       flushed.replaced.set(id, row.bytes);
       this.#updateValue.run(changed.byteLength, changed.cardinality, this.#values.replace(id, portable), id);
     } else if (changed.bits.length > 0) {
-      flushed.changed.set(id, changed);
+      this.#log.changed(id, changed);
+      flushed.changedRows++;
     }
   }
 
@@ -188,9 +193,9 @@ export class Flusher {
     this.#appendValue.run(id, slot, byteLength, cardinality, this.#values.insert(id, portable, first));
   }
 
-  #appendLogRow(changed: Flushed["changed"], replaced: readonly number[]): Uint8Array {
-    if (changed.size === 0 && replaced.length === 0) return NO_WORDS;
-    const words = encodeLog(changed, replaced);
+  #appendLogRow(): Uint8Array {
+    const { words } = this.#log;
+    if (words.length === 0) return NO_WORDS;
     const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
     this.#appendLog.run(this.#nextLogRow, bytes, logChecksum(this.#nextLogRow, bytes));
     return bytes;

@@ -1,4 +1,5 @@
 /** The file's log: its rows as SQLite gives them, and the words in them. Each row is what one flush has changed. */
+import { giveBack } from "../passing-buffer.js";
 import type { Connection } from "./schema.js";
 import { checksum } from "./values.js";
 
@@ -46,13 +47,62 @@ function offsetsOf(bits: Float64Array): Uint32Array {
   return offsets;
 }
 
-/** The words of one flush: changes by row, and rows whose value was replaced, so that earlier bits mean nothing. */
-export function encodeLog(changed: ReadonlyMap<number, ChangedRow>, replaced: readonly number[]): Uint32Array {
-  let length = replaced.length * HEADER_WORDS;
-  for (const { bits } of changed.values()) length += HEADER_WORDS + bits.length + Math.ceil(bits.length / WORD_BITS);
-  const words = new Uint32Array(length);
-  let at = 0;
-  const header = (id: number, flags: number, byteLength: number, cardinality: number, bits: number) => {
+/** Words that there is room for at first, and so many are kept from one flush to the next. */
+const WORDS_MIN = 1024;
+const WORDS_KEPT_MAX = 2 ** 20;
+
+/**
+ * The words of one flush, row by row as they come, in memory that is used again for the next: what lives until a flush has ended is copied by
+ * the collector, and ten thousand rows of a second's bits were the most of that.
+ */
+export class LogEncoder {
+  #words = new Uint32Array(WORDS_MIN);
+  #length = 0;
+
+  /** The words so far: a view, good until something is added. */
+  get words(): Uint32Array {
+    return this.#words.subarray(0, this.#length);
+  }
+
+  /** Begins anew. */
+  clear(): void {
+    this.#length = 0;
+    if (this.#words.length > WORDS_KEPT_MAX) this.rest();
+  }
+
+  /** Gives back what a large flush has used. There must be no words that are still needed. */
+  rest(): void {
+    giveBack(this.#words.buffer);
+    this.#words = new Uint32Array(WORDS_MIN);
+    this.#length = 0;
+  }
+
+  /** A row's value was replaced, so that earlier bits of it mean nothing. */
+  replaced(id: number): void {
+    this.#reserve(HEADER_WORDS);
+    this.#header(id, FLAG.replaced, 0, 0, 0);
+  }
+
+  /** Bits of a row have changed. */
+  changed(id: number, { byteLength, cardinality, bits }: ChangedRow): void {
+    const maskWords = haveZeros(bits) ? Math.ceil(bits.length / WORD_BITS) : 0;
+    this.#reserve(HEADER_WORDS + bits.length + maskWords);
+    this.#header(id, maskWords > 0 ? FLAG.hasZeros : 0, byteLength, cardinality, bits.length);
+    const words = this.#words;
+    let at = this.#length;
+    for (let i = 0; i < bits.length; i++) words[at++] = Math.floor((bits[i] as number) / 2);
+    this.#length = at + maskWords;
+    if (maskWords === 0) return;
+    words.fill(0, at, at + maskWords);
+    for (let i = 0; i < bits.length; i++) {
+      const word = at + Math.floor(i / WORD_BITS);
+      words[word] = (words[word] as number) | (bitOf(bits[i] as number) << (i % WORD_BITS));
+    }
+  }
+
+  #header(id: number, flags: number, byteLength: number, cardinality: number, bits: number): void {
+    const words = this.#words;
+    const at = this.#length;
     // A word takes the lower 32 bits of what it is given.
     words[at] = id;
     // Ids are below 2^47, so that the flags have room above their upper 16 bits.
@@ -61,21 +111,17 @@ export function encodeLog(changed: ReadonlyMap<number, ChangedRow>, replaced: re
     words[at + 3] = cardinality;
     words[at + 4] = Math.floor(cardinality / 2 ** 32);
     words[at + 5] = bits;
-    at += HEADER_WORDS;
-  };
-  for (const id of replaced) header(id, FLAG.replaced, 0, 0, 0);
-  for (const [id, { byteLength, cardinality, bits }] of changed) {
-    const hasZeros = haveZeros(bits);
-    header(id, hasZeros ? FLAG.hasZeros : 0, byteLength, cardinality, bits.length);
-    for (let i = 0; i < bits.length; i++) words[at++] = Math.floor((bits[i] as number) / 2);
-    if (!hasZeros) continue;
-    bits.forEach((packed, i) => {
-      const word = at + Math.floor(i / WORD_BITS);
-      words[word] = (words[word] as number) | (bitOf(packed) << (i % WORD_BITS));
-    });
-    at += Math.ceil(bits.length / WORD_BITS);
+    this.#length = at + HEADER_WORDS;
   }
-  return words.subarray(0, at);
+
+  #reserve(words: number): void {
+    const needed = this.#length + words;
+    if (needed <= this.#words.length) return;
+    const larger = new Uint32Array(Math.max(this.#words.length * 2, needed));
+    larger.set(this.words);
+    giveBack(this.#words.buffer);
+    this.#words = larger;
+  }
 }
 
 /**

@@ -7,8 +7,13 @@ export interface WriterData {
   synchronous: "FULL" | "NORMAL";
 }
 
+/** Memory that is not shared goes with the words, and is nobody else's then. */
+export function handedOver({ buffer }: Uint32Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer ? [buffer] : [];
+}
+
 export interface WriterRequest {
-  /** A batch's number and its words, whose buffer is handed over. */
+  /** A batch's number and its words, which are the writer's until it has committed. */
   batch?: { number: number; words: Uint32Array };
   /** The request to change `synchronous`. */
   synchronous?: WriterData["synchronous"];
@@ -20,7 +25,7 @@ export interface WriterRequest {
 }
 
 export type WriterReport =
-  /** `words` is the batch's memory, handed back. */
+  /** `words` is the batch's memory, given back. */
   | { kind: "committed"; number: number; words: Uint32Array; figures: WriterFigures }
   /** The file's tables hold everything up to this batch. */
   | { kind: "settled"; number: number; figures: WriterFigures }

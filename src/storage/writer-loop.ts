@@ -10,7 +10,7 @@ import {
 } from "../config.js";
 import { reasonOf } from "../errors.js";
 import { collectAll } from "../passing-buffer.js";
-import type { WriterData, WriterReport, WriterRequest } from "./messages.js";
+import { handedOver, type WriterData, type WriterReport, type WriterRequest } from "./messages.js";
 import { realFile } from "./real-file.js";
 import { type Connection, connect } from "./schema.js";
 import { sync } from "./sync.js";
@@ -126,7 +126,7 @@ class WriterLoop {
       this.#connection.pragma(`synchronous = ${this.#synchronous}`);
       this.#writer.flush(batch);
       const { number, words } = batch;
-      this.#report({ kind: "committed", number, words, figures: this.#writer.figures }, [words.buffer as ArrayBuffer]);
+      this.#report({ kind: "committed", number, words, figures: this.#writer.figures }, handedOver(words));
       this.#reportSettled();
     }
     if (syncNumber !== undefined) {

@@ -86,7 +86,7 @@ export class Writer {
     this.#folder.add(flushed);
     this.#names.added(flushed.named);
     this.#batch = batch.number;
-    if (flushed.changed.size > 0) this.#lastFlushMs = performance.now();
+    if (flushed.changedRows > 0) this.#lastFlushMs = performance.now();
     if (this.#folder.pendingRows === 0) this.settledBatch = this.#batch;
   }
 

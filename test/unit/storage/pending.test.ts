@@ -3,13 +3,23 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { StartError } from "../../../src/errors.js";
 import { ID_MAX } from "../../../src/keyspace/change-log.js";
-import { type ChangedRow, encodeLog, lastBits, logChecksum } from "../../../src/storage/log.js";
+import { type ChangedRow, LogEncoder, lastBits, logChecksum } from "../../../src/storage/log.js";
 import { Pending, readLog } from "../../../src/storage/pending.js";
 import type { Connection } from "../../../src/storage/schema.js";
 import { emptyDatabase } from "../keyspace/sqlite.js";
 import { Store } from "./store.js";
 
 const rowOf = (bits: number[]): ChangedRow => ({ byteLength: 1, cardinality: 1, bits: Float64Array.from(bits) });
+
+/** One for all, as for all flushes: nothing of one may be seen in the next. */
+const encoder = new LogEncoder();
+
+function encodeLog(changed: ReadonlyMap<number, ChangedRow>, replaced: readonly number[]): Uint32Array {
+  encoder.clear();
+  for (const [of, row] of changed) encoder.changed(of, row);
+  for (const of of replaced) encoder.replaced(of);
+  return encoder.words.slice();
+}
 
 function bytesOf(words: Uint32Array): Uint8Array {
   return new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
