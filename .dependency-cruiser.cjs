@@ -1,7 +1,7 @@
 /**
  * Imports point downward only, without cycles:
  *
- *   cli > server > net | migrate > commands > options > keyspace | resp | rdb > config, errors, event-classes, clock, log, memory-size, passing-buffer, version, young-space
+ *   cli > server > net | migrate > commands > options > keyspace | resp | rdb > config, errors, event-classes, clock, log, memory-size, passing-buffer, v8-flags, version
  *
  * Beside them stands storage: server knows it, and it knows only what keyspace declares. A subcommand that works on a file
  * (check, backup) or is a client of a server needs no Server: cli may use storage and migrate for it, and nothing between.
@@ -20,7 +20,7 @@ const layers = {
   resp: "^src/resp/",
   rdb: "^src/rdb/",
   storage: "^src/storage/",
-  base: "^src/(config|errors|event-classes|clock|log|memory-size|passing-buffer|version|young-space)\\.ts$",
+  base: "^src/(config|errors|event-classes|clock|log|memory-size|passing-buffer|v8-flags|version)\\.ts$",
 };
 
 /** Which layers each may import, beside itself. */

@@ -7,7 +7,7 @@ import { reasonOf, StartError } from "../errors.js";
 import { MigrateError, type Source, type Target, type There } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
-import { limitYoungSpace } from "../young-space.js";
+import { tuneV8 } from "../v8-flags.js";
 import { madeFile } from "./made-file.js";
 import { summaryLines } from "./move-summary.js";
 import { ProgressDisplay } from "./progress-display.js";
@@ -58,7 +58,7 @@ export async function move(plan: Move): Promise<number> {
     target = plan.dryRun ? undefined : await plan.openTarget();
     const mover = new Mover(source, target ?? new Nowhere(), { verify: plan.verify && target !== undefined });
     report = mover.report;
-    limitYoungSpace();
+    tuneV8();
     const display = new ProgressDisplay(report, source);
     try {
       await mover.run();
@@ -123,7 +123,7 @@ async function openStore(db: string) {
   const { Store } = await import("../store.js");
   const store = Store.open(db, tell);
   // Its thread, which has started by now, takes the flag back.
-  limitYoungSpace();
+  tuneV8();
   return store;
 }
 

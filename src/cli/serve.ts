@@ -21,8 +21,8 @@ import {
   type ServerOptions,
 } from "../options/table.js";
 import type { Server } from "../server.js";
+import { tuneV8 } from "../v8-flags.js";
 import { VERSION } from "../version.js";
-import { limitYoungSpace } from "../young-space.js";
 import { type Address, isAllInterfaces, parseAddress } from "./address.js";
 
 /** 128 plus the signal's number, as shells report it. */
@@ -167,7 +167,7 @@ function checkTogether(options: ServerOptions): void {
 
 /** Runs the server until it has stopped and returns the process' exit code. */
 async function serve(options: ServerOptions, log: Log, configFile: string | undefined): Promise<number> {
-  limitYoungSpace();
+  tuneV8();
   if (options.dir !== "") process.chdir(options.dir);
   exitOnUncaught(log);
   const signals = new Signals(options, log);

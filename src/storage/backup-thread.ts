@@ -1,6 +1,6 @@
 /** A backup in a thread of its own: SQLite copies in one long call, and whoever asked goes on meanwhile. */
 import { Worker } from "node:worker_threads";
-import { limitYoungSpace } from "../young-space.js";
+import { limitYoungSpace } from "../v8-flags.js";
 import type { BackupData } from "./messages.js";
 
 /** Copies what is committed in `path` to `target`, whole or not at all. Rejects with the reason. */

@@ -7,7 +7,7 @@ import { Worker } from "node:worker_threads";
 import { type AppendFsync, READER_CACHE_KIB, WRITER_YOUNG_MIB } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
 import type { StorageFigures, StoredKey } from "../keyspace/storage.js";
-import { limitYoungSpace } from "../young-space.js";
+import { limitYoungSpace } from "../v8-flags.js";
 import { backupInThread } from "./backup-thread.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import { walBytes } from "./look.js";
