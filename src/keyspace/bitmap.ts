@@ -138,6 +138,11 @@ export class Bitmap implements Value {
     return this.set.toUint32Array();
   }
 
+  /** Writes the bit offsets that are 1 into `out`, ascending, from the one with `rank` others below it on, and returns how many it wrote. */
+  readMembers(rank: number, out: Uint32Array): number {
+    return this.set.rangeUint32Array(rank, out.length, out).length;
+  }
+
   getBit(offset: number): Bit {
     return (this.#set ?? (this.#unmade as UnmadeSet)).has(offset) ? 1 : 0;
   }

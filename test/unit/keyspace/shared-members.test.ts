@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
-import { byMasks, byPairs, type Reach, sharedMembers } from "../../../src/keyspace/shared-members.js";
+import { byNumbers, byPairs, type Reach, sharedMembers } from "../../../src/keyspace/shared-members.js";
 
 const OFFSET_LAST = 2 ** 32 - 1;
 /** Few ids, close to each other and at the ends of blocks, so that sets share some. */
@@ -15,7 +15,7 @@ const id = fc.oneof(
 const ids = fc.uniqueArray(id, { maxLength: 60 });
 const bitmapOf = (members: readonly number[]) => Bitmap.fromMembers(Uint32Array.from(members), 2 ** 29);
 
-test("rows and columns are counted as plain sets are, by pairs and by masks", () => {
+test("rows and columns are counted as plain sets are, by pairs and by numbers", () => {
   // More columns than a mask has bits, and sets that are both.
   const table = fc.record({
     rows: fc.array(ids, { maxLength: 4 }),
@@ -39,7 +39,7 @@ test("rows and columns are counted as plain sets are, by pairs and by masks", ()
         const { first, end } = reach(r);
         return columnSets.slice(first, end).map((column) => column.filter((member) => row.includes(member)).length);
       });
-      for (const way of [byPairs, byMasks, sharedMembers]) {
+      for (const way of [byPairs, byNumbers, sharedMembers]) {
         expect(way(rowBitmaps, columnBitmaps, reach)).toEqual(expected);
       }
     }),
