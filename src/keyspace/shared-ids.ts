@@ -17,20 +17,21 @@ const ID_LAST = 2 ** 32 - 1;
 const WORD_BYTES = 4;
 const PAGE_BYTES = 65_536;
 
-// Where everything is, in words. The first three are as the module has them.
+// Where everything is, in words. The module knows the sizes up to BITS_WORDS.
+const NUMBERS = 0;
 const NUMBERS_WORDS = 65_536;
 const SET_WORDS = 3;
 const PAIR_WORDS = 3;
-/** The bits of a set: 4,096 before the last block, and as many as a block may have, and 32 bytes for the end. The module goes in steps of as many. */
+/** The bits of a set: for 4,096 ids, all of one more block, and up to where a step of 32 bytes may end. */
 const BITS_WORDS = (4096 + 65_536) / 32 + 16;
 /** Members of all sets together that are there at a time. */
 const MEMBERS_WORDS = 2 ** 20;
 
-const SETS = NUMBERS_WORDS;
+const SETS = NUMBERS + NUMBERS_WORDS;
 const PAIRS = SETS + SETS_MAX * SET_WORDS;
 const BITS = PAIRS + PAIRS_MAX * PAIR_WORDS;
 const MEMBERS = BITS + SETS_MAX * BITS_WORDS;
-/** 6.6 MB, of which the system gives what was written to. */
+/** 6.9 MB, of which the system gives what was written to. */
 const MEMORY_BYTES = (MEMBERS + MEMBERS_WORDS) * WORD_BYTES;
 
 /** What is used of it here: its types are among those of browsers only. */
@@ -42,11 +43,11 @@ declare const WebAssembly: {
 
 interface Module {
   readonly words: Uint32Array;
-  /** All are bytes from the memory's start, but for the last. */
+  /** Counts the ids up to `last`. Where things are and end is in bytes. */
   count(
     numbers: number,
-    rows: number,
-    columns: number,
+    sets: number,
+    rowsEnd: number,
     setsEnd: number,
     pairs: number,
     end: number,
@@ -70,34 +71,30 @@ export function sharedIds(pairs: readonly Pair[]): number[] {
   module ??= load();
   const { words, count } = module;
   const rows = new Set(pairs.map(([row]) => row));
-  const sets = [...new Set([...rows, ...pairs.map(([, column]) => column)])];
-  const room = Math.floor(MEMBERS_WORDS / sets.length);
-  const places = new Map(sets.map((set, i) => [set, new Place(set, words, i, room)]));
+  const sets = new Set([...rows, ...pairs.map(([, column]) => column)]);
+  const room = Math.floor(MEMBERS_WORDS / sets.size);
+  const places = new Map<Bitmap, Place>();
+  for (const set of sets) places.set(set, new Place(set, words, places.size, room));
   pairs.forEach(([row, column], i) => {
     const at = PAIRS + i * PAIR_WORDS;
     words[at] = (places.get(row) as Place).bits;
     words[at + 1] = (places.get(column) as Place).bits;
     words[at + 2] = 0;
   });
-  for (let counted = -1; counted < ID_LAST; ) {
-    let last = ID_LAST;
+  const rowsEnd = SETS + rows.size * SET_WORDS;
+  const setsEnd = SETS + sets.size * SET_WORDS;
+  const pairsEnd = PAIRS + pairs.length * PAIR_WORDS;
+  for (let last = -1; last < ID_LAST; ) {
+    const counted = last;
+    last = ID_LAST;
     for (const place of places.values()) last = Math.min(last, place.fill(counted));
-    const [columns, setsEnd] = [rows.size, sets.length].map((sets) => (SETS + sets * SET_WORDS) * WORD_BYTES) as [
-      number,
-      number,
-    ];
-    count(
-      0,
-      SETS * WORD_BYTES,
-      columns,
-      setsEnd,
-      PAIRS * WORD_BYTES,
-      (PAIRS + pairs.length * PAIR_WORDS) * WORD_BYTES,
-      last,
-    );
-    counted = last;
+    count(bytes(NUMBERS), bytes(SETS), bytes(rowsEnd), bytes(setsEnd), bytes(PAIRS), bytes(pairsEnd), last);
   }
   return pairs.map((_, i) => words[PAIRS + i * PAIR_WORDS + 2] as number);
+}
+
+function bytes(words: number): number {
+  return words * WORD_BYTES;
 }
 
 /** A set in the module's memory, with as many of its members as there is room for. */
@@ -108,6 +105,8 @@ class Place {
   /** Where its members are, in words, and for how many words there is room. */
   readonly #start: number;
   readonly #room: number;
+  /** Where its bits are, in bytes. */
+  readonly bits: number;
   /** How many members were read, and the last of them. */
   #read = 0;
   #last = -1;
@@ -118,30 +117,28 @@ class Place {
     this.#at = SETS + number * SET_WORDS;
     this.#start = MEMBERS + number * room;
     this.#room = room;
-    this.bits = (BITS + number * BITS_WORDS) * WORD_BYTES;
-    words[this.#at] = 0;
-    words[this.#at + 1] = 0;
-    words[this.#at + 2] = this.bits;
+    this.bits = bytes(BITS + number * BITS_WORDS);
+    this.#write(this.#start, this.#start);
   }
 
-  /** Where its bits are, in bytes. */
-  readonly bits: number;
-
-  /** Reads the next members if all that were read are `counted`, and returns the id up to which all are there. */
+  /** Reads the next members if all that were read are counted, up to the id `counted`; returns up to which id all are there. */
   fill(counted: number): number {
-    if (this.#last <= counted && this.#read < this.#set.cardinality) this.#fill();
-    return this.#read < this.#set.cardinality ? this.#last : ID_LAST;
+    const { cardinality } = this.#set;
+    if (this.#last <= counted && this.#read < cardinality) {
+      const start = this.#start;
+      // One word stays for what the module needs behind the last.
+      const end = start + this.#set.readMembers(this.#read, this.#words.subarray(start, start + this.#room - 1));
+      this.#read += end - start;
+      this.#last = this.#words[end - 1] as number;
+      this.#words[end] = ~this.#last;
+      this.#write(start, end);
+    }
+    return this.#read < cardinality ? this.#last : ID_LAST;
   }
 
-  #fill(): void {
-    const words = this.#words;
-    const start = this.#start;
-    // One word is left for what the module needs behind the last.
-    const end = start + this.#set.readMembers(this.#read, words.subarray(start, start + this.#room - 1));
-    this.#read += end - start;
-    this.#last = words[end - 1] as number;
-    words[end] = ~this.#last;
-    words[this.#at] = start * WORD_BYTES;
-    words[this.#at + 1] = end * WORD_BYTES;
+  #write(start: number, end: number): void {
+    this.#words[this.#at] = bytes(start);
+    this.#words[this.#at + 1] = bytes(end);
+    this.#words[this.#at + 2] = this.bits;
   }
 }

@@ -1,6 +1,6 @@
-;; Counts the ids that pairs of sets share. `shared-ids.ts` lays the memory out and runs this. It is WebAssembly
-;; because of what V8 makes of such loops in JavaScript: after each write to a typed array it asks all of them again what and where they
-;; are, which takes longer than the work.
+;; Counts the ids that pairs of sets share: `shared-ids.ts` lays the memory out and runs this. It is WebAssembly because of what V8 makes of
+;; such loops in JavaScript: after each write to a typed array it reads anew where all of them are and how long, which takes longer than the
+;; work.
 ;;
 ;; Each id that a row has gets a number when it is first met, block by block of 65,536 ids. A set is then a row of bits, one for each number,
 ;; and two sets share the ones of the AND of their rows. When there are 4,096 numbers the pairs are counted, and the bits cleared.
@@ -9,7 +9,9 @@
 ;;   a number for each id of a block. It is the id's if it is not below the block's first one.
 ;;   a set: where its next id is; where its ids end; where its bits are. The ids ascend, and are followed by one of another block than the
 ;;   last of them, so that who walks in a block need not look for the end. Sets that are rows come first, then those that are columns only.
-;;   a cell: where the bits of its row are; where those of its column are; how many ids they share.
+;;   a pair: where the bits of its row are; where those of its column are; how many ids they share.
+;;
+;; When it is changed, `UPDATE_WASM=1 npx vitest run test/unit/keyspace/shared-ids-wasm` assembles it.
 (module
   (import "memory" "memory" (memory 1))
 
@@ -20,7 +22,7 @@
 
   ;; Counts the ids up to $last, and leaves each set at the next one.
   (func (export "count")
-    (param $numbers i32) (param $rows i32) (param $columns i32) (param $setsEnd i32) (param $cells i32) (param $cellsEnd i32)
+    (param $numbers i32) (param $sets i32) (param $rowsEnd i32) (param $setsEnd i32) (param $pairs i32) (param $pairsEnd i32)
     (param $last i32)
     (local $block i32) (local $span i32) (local $set i32)
     (memory.fill (local.get $numbers) (i32.const 0) (i32.const 0x40000))
@@ -28,24 +30,24 @@
     (global.set $free (i32.const 1))
     (block $done
       (loop $blocks
-        (local.set $block (call $nextBlock (local.get $rows) (local.get $columns) (local.get $last)))
+        (local.set $block (call $nextBlock (local.get $sets) (local.get $rowsEnd) (local.get $last)))
         (br_if $done (i32.eq (local.get $block) (i32.const 0x10000)))
         (local.set $block (i32.shl (local.get $block) (i32.const 16)))
         (local.set $span (i32.sub (local.get $last) (local.get $block)))
         (local.set $span
           (select (local.get $span) (i32.const 0xffff) (i32.lt_u (local.get $span) (i32.const 0xffff))))
         (global.set $first (global.get $free))
-        (local.set $set (local.get $rows))
+        (local.set $set (local.get $sets))
         (loop $sets
-          (if (i32.lt_u (local.get $set) (local.get $columns))
+          (if (i32.lt_u (local.get $set) (local.get $rowsEnd))
             (then (call $number (local.get $set) (local.get $numbers) (local.get $block) (local.get $span)))
             (else (call $find (local.get $set) (local.get $numbers) (local.get $block) (local.get $span))))
           (local.set $set (i32.add (local.get $set) (i32.const 12)))
           (br_if $sets (i32.lt_u (local.get $set) (local.get $setsEnd))))
         (if (i32.gt_u (i32.sub (global.get $free) (global.get $base)) (i32.const 4096))
-          (then (call $countCells (local.get $rows) (local.get $setsEnd) (local.get $cells) (local.get $cellsEnd))))
+          (then (call $countPairs (local.get $sets) (local.get $setsEnd) (local.get $pairs) (local.get $pairsEnd))))
         (br $blocks)))
-    (call $countCells (local.get $rows) (local.get $setsEnd) (local.get $cells) (local.get $cellsEnd)))
+    (call $countPairs (local.get $sets) (local.get $setsEnd) (local.get $pairs) (local.get $pairsEnd)))
 
   ;; The block of the lowest id that is next in a row and not above $last; 0x10000 if there is none.
   (func $nextBlock (param $row i32) (param $rowsEnd i32) (param $last i32) (result i32)
@@ -124,8 +126,8 @@
         (br $ids)))
     (i32.store (local.get $set) (local.get $next)))
 
-  ;; Adds what the bits of the pairs share to their cells, and clears the bits.
-  (func $countCells (param $set i32) (param $setsEnd i32) (param $cell i32) (param $cellsEnd i32)
+  ;; Adds what the bits of the pairs share to their counts, and clears the bits.
+  (func $countPairs (param $set i32) (param $setsEnd i32) (param $pair i32) (param $pairsEnd i32)
     (local $bytes i32) (local $row i32) (local $column i32) (local $end i32) (local $a i64) (local $b i64) (local $c i64) (local $d i64)
     ;; Bytes of all bits, a multiple of 32.
     (local.set $bytes
@@ -133,9 +135,9 @@
         (i32.add (i32.shr_u (i32.sub (global.get $free) (global.get $base)) (i32.const 3)) (i32.const 32))
         (i32.const -32)))
     (global.set $base (i32.sub (global.get $free) (i32.const 1)))
-    (loop $cells
-      (local.set $row (i32.load (local.get $cell)))
-      (local.set $column (i32.load offset=4 (local.get $cell)))
+    (loop $pairs
+      (local.set $row (i32.load (local.get $pair)))
+      (local.set $column (i32.load offset=4 (local.get $pair)))
       (local.set $end (i32.add (local.get $row) (local.get $bytes)))
       (local.set $a (i64.const 0))
       (local.set $b (i64.const 0))
@@ -153,12 +155,12 @@
         (local.set $row (i32.add (local.get $row) (i32.const 32)))
         (local.set $column (i32.add (local.get $column) (i32.const 32)))
         (br_if $words (i32.lt_u (local.get $row) (local.get $end))))
-      (i32.store offset=8 (local.get $cell)
+      (i32.store offset=8 (local.get $pair)
         (i32.add
-          (i32.load offset=8 (local.get $cell))
+          (i32.load offset=8 (local.get $pair))
           (i32.wrap_i64 (i64.add (i64.add (local.get $a) (local.get $b)) (i64.add (local.get $c) (local.get $d))))))
-      (local.set $cell (i32.add (local.get $cell) (i32.const 12)))
-      (br_if $cells (i32.lt_u (local.get $cell) (local.get $cellsEnd))))
+      (local.set $pair (i32.add (local.get $pair) (i32.const 12)))
+      (br_if $pairs (i32.lt_u (local.get $pair) (local.get $pairsEnd))))
     (loop $sets
       (memory.fill (i32.load offset=8 (local.get $set)) (i32.const 0) (local.get $bytes))
       (local.set $set (i32.add (local.get $set) (i32.const 12)))

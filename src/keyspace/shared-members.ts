@@ -3,6 +3,7 @@
  * pair by pair, as Roaring does it, and many pairs at a time (`shared-ids`).
  */
 import type { Bitmap } from "./bitmap.js";
+import { ARRAY_MEMBERS_MAX } from "./portable-format.js";
 import { type Pair, sharedIds } from "./shared-ids.js";
 
 /** Rows and columns that are counted together: 128 of each have the sets and the pairs that `sharedIds` takes. */
@@ -10,8 +11,11 @@ const TILE = 128;
 /** Ids of a container of Roaring. */
 const CONTAINER = 65_536;
 
-/** What a step takes, in nanoseconds, measured; only which way is chosen depends on it. */
-const COST = { call: 300, container: 20, member: 1.2, containerMax: 300, tile: 30_000, laidOut: 3.5, pairId: 0.009 };
+/** What steps take, in nanoseconds, measured; only which way is chosen depends on it. */
+const PAIR_COST = { call: 60, container: 20, member: 1.2, arrays: 100, arrayMember: 0.36, bitsets: 420 };
+const NUMBERS_COST = { tile: 100_000, pair: 100, setInBlock: 12, member: 2.5, pairId: 0.0086 };
+/** Of two arrays of a container, members of the longer one that are looked at for each of the shorter. */
+const GALLOP = 40;
 
 /** The columns `first`..`end - 1` that row number `row` is compared with. */
 export type Reach = (row: number) => { first: number; end: number };
@@ -58,38 +62,60 @@ export function byNumbers(rows: readonly Bitmap[], columns: readonly Bitmap[], r
 }
 
 function numbersCost(rows: readonly Bitmap[], columns: readonly Bitmap[], reach: Reach): number {
+  const sets = [...new Set([...rows, ...columns])].map(spread);
+  const rowMembers = sum(rows, ({ cardinality }) => cardinality);
+  const containers = Math.max(0, ...sets.map(({ containers }) => containers));
   const across = Math.ceil(columns.length / TILE);
   const down = Math.ceil(rows.length / TILE);
-  const rowMembers = membersOf(rows);
-  const pairs = rows.reduce((sum, _, r) => sum + reach(r).end - reach(r).first, 0);
-  // Each pair looks at the ids that its tile's rows have, at most all there are.
-  const ids = Math.min(rowMembers / down, Math.max(0, ...rows.map(({ byteLength }) => byteLength * 8)));
-  const members = rowMembers * across + membersOf(columns) * down;
-  return COST.tile * across * down + COST.laidOut * members + COST.pairId * ids * pairs;
-}
-
-function membersOf(bitmaps: readonly Bitmap[]): number {
-  return bitmaps.reduce((sum, { cardinality }) => sum + cardinality, 0);
+  // Each pair looks at the ids that its tile's rows have, at most all there are; each block, at all sets.
+  const ids = Math.min(rowMembers / down, containers * CONTAINER);
+  const blocks = Math.min(rowMembers / down, containers);
+  const { tile, pair, setInBlock, member, pairId } = NUMBERS_COST;
+  const setCost = setInBlock * blocks * sets.length + member * sum(sets, ({ members }) => members);
+  const pairs = sum(rows, (_, r) => reach(r).end - reach(r).first);
+  return tile * across * down + setCost * Math.max(across, down) + (pair + pairId * ids) * pairs;
 }
 
 /** Sums no further than above `nsMax`. */
 function pairsCost(rows: readonly Bitmap[], columns: readonly Bitmap[], reach: Reach, nsMax: number): number {
+  const across = columns.map(spread);
   let ns = 0;
-  rows.forEach((row, r) => {
+  rows.map(spread).forEach((row, r) => {
     const { first, end } = reach(r);
-    for (let c = first; c < end && ns <= nsMax; c++) ns += pairCost(row, columns[c] as Bitmap);
+    for (let c = first; c < end && ns <= nsMax; c++) ns += spreadCost(row, across[c] as Spread);
   });
   return ns;
 }
 
 /** What it takes to compare two values container by container, in nanoseconds, about. */
 export function pairCost(a: Bitmap, b: Bitmap): number {
-  const containers = Math.min(containersOf(a), containersOf(b));
-  const members = COST.member * (a.cardinality + b.cardinality);
-  return COST.call + Math.min(COST.container * containers + members, COST.containerMax * containers);
+  return spreadCost(spread(a), spread(b));
 }
 
-/** At most so many containers does it have. */
-function containersOf({ byteLength, cardinality }: Bitmap): number {
-  return Math.min(Math.ceil((byteLength * 8) / CONTAINER), cardinality);
+function spreadCost(a: Spread, b: Spread): number {
+  const [fewer, more] = a.inContainer < b.inContainer ? [a.inContainer, b.inContainer] : [b.inContainer, a.inContainer];
+  return PAIR_COST.call + containerCost(fewer, more) * Math.min(a.containers, b.containers);
+}
+
+function containerCost(fewer: number, more: number): number {
+  if (fewer > ARRAY_MEMBERS_MAX) return PAIR_COST.bitsets;
+  if (more > ARRAY_MEMBERS_MAX) return PAIR_COST.container + PAIR_COST.member * fewer;
+  const members = fewer + Math.min(more, GALLOP * fewer);
+  return Math.min(PAIR_COST.container + PAIR_COST.member * members, PAIR_COST.arrays + PAIR_COST.arrayMember * members);
+}
+
+interface Spread {
+  members: number;
+  /** Containers that it has at most, and how many members each of so many has. */
+  containers: number;
+  inContainer: number;
+}
+
+function spread({ byteLength, cardinality: members }: Bitmap): Spread {
+  const containers = Math.min(Math.ceil((byteLength * 8) / CONTAINER), members);
+  return { members, containers, inContainer: containers === 0 ? 0 : members / containers };
+}
+
+function sum<T>(list: readonly T[], of: (each: T, index: number) => number): number {
+  return list.reduce((total, each, i) => total + of(each, i), 0);
 }

@@ -16,7 +16,7 @@ const ids = fc.uniqueArray(id, { maxLength: 60 });
 const bitmapOf = (members: readonly number[]) => Bitmap.fromMembers(Uint32Array.from(members), 2 ** 29);
 
 test("rows and columns are counted as plain sets are, by pairs and by numbers", () => {
-  // More columns than a mask has bits, and sets that are both.
+  // Sets that are both, each of them twice.
   const table = fc.record({
     rows: fc.array(ids, { maxLength: 4 }),
     columns: fc.array(ids, { maxLength: 70 }),
@@ -26,10 +26,10 @@ test("rows and columns are counted as plain sets are, by pairs and by numbers", 
   fc.assert(
     fc.property(table, ({ rows, columns, both, steps }) => {
       const shared = both.map(bitmapOf);
-      const rowSets = [...both, ...rows];
-      const columnSets = [...columns, ...both];
-      const rowBitmaps = [...shared, ...rows.map(bitmapOf)];
-      const columnBitmaps = [...columns.map(bitmapOf), ...shared];
+      const rowSets = [...both, ...rows, ...both];
+      const columnSets = [...both, ...columns, ...both];
+      const rowBitmaps = [...shared, ...rows.map(bitmapOf), ...shared];
+      const columnBitmaps = [...shared, ...columns.map(bitmapOf), ...shared];
       const { length } = columnSets;
       const reach: Reach = (row) =>
         steps === null
@@ -45,6 +45,40 @@ test("rows and columns are counted as plain sets are, by pairs and by numbers", 
     }),
     { numRuns: 100 },
   );
+});
+
+test("rows and columns that are more than are counted at a time, some of them empty", () => {
+  const sets = Array.from({ length: 300 }, (_, i) =>
+    Bitmap.fromMembers(
+      Uint32Array.from({ length: i % 5 === 0 ? 0 : 40 }, (_, k) => k * (1 + (i % 7)) * 3_000),
+      2 ** 20,
+    ),
+  );
+  const all: Reach = () => ({ first: 0, end: 300 });
+  const steps: Reach = (row) => ({ first: row, end: Math.min(row + 150, 300) });
+  for (const reach of [all, steps]) expect(byNumbers(sets, sets, reach)).toEqual(byPairs(sets, sets, reach));
+});
+
+test("sets of which not all members are in memory at a time", () => {
+  const sets = Array.from({ length: 200 }, (_, i) =>
+    Bitmap.fromMembers(
+      Uint32Array.from({ length: i === 0 ? 200_000 : 40 * i }, (_, k) => k * (i === 0 ? 21_000 : 3_000)),
+      2 ** 29,
+    ),
+  );
+  // The last row has but two members, and the columns go on behind them.
+  const rows = [...sets.slice(1), bitmapOf([3_000, OFFSET_LAST])];
+  const reach: Reach = () => ({ first: 0, end: 2 });
+  for (const columns of [sets.slice(0, 2), [Bitmap.fromRange(0, 5_000_000), bitmapOf([OFFSET_LAST])]]) {
+    expect(byNumbers(rows, columns, reach)).toEqual(byPairs(rows, columns, reach));
+    expect(byNumbers(columns, columns, reach)).toEqual(byPairs(columns, columns, reach));
+  }
+});
+
+test("blocks of which a row has all ids", () => {
+  const rows = Array.from({ length: 30 }, (_, i) => Bitmap.fromRange(i * 10, 300_000 - i));
+  const reach: Reach = (row) => ({ first: row, end: 30 });
+  expect(byNumbers(rows, rows, reach)).toEqual(byPairs(rows, rows, reach));
 });
 
 test("what would take longer than it may is not counted", () => {
