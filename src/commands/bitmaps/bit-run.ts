@@ -1,12 +1,12 @@
 /**
- * Runs of GETBIT and SETBIT, which pipelines mostly are. Everything that `execute` does for each request is done for the run: nothing
+ * Runs of GETBIT, SETBIT and BITCOUNT, which pipelines mostly are. Everything that `execute` does for each request is done for the run: nothing
  * between two of them can change the answer. It takes only what needs no more than that; the first request that does, as one for a key
  * that is not in memory, ends the run and goes the way of all others.
  */
 import { nanoseconds } from "../../clock.js";
 import { RUN_REQUESTS_MAX } from "../../config.js";
 import type { Bit } from "../../keyspace/value.js";
-import { BitRequests, READ_BIT } from "../../resp/bit-requests.js";
+import { BitRequests, COUNT_BITS, READ_BIT } from "../../resp/bit-requests.js";
 import type { Reply } from "../../resp/reply.js";
 import type { RequestParser } from "../../resp/request-parser.js";
 import { replyFailure } from "../call.js";
@@ -15,7 +15,11 @@ import type { Client } from "../client.js";
 const requests = new BitRequests();
 const found = new Int32Array(RUN_REQUESTS_MAX);
 
-/** Runs the GETBIT and SETBIT requests that come next, or a transaction of them, and says whether there were any. */
+/** The commands by what `bits` has for them, and how many requests of a run are which. */
+const NAMES = ["setbit", "setbit", "getbit", "bitcount"] as const;
+const calls = new Int32Array(NAMES.length);
+
+/** Runs the GETBIT, SETBIT and BITCOUNT requests that come next, or a transaction of them, and says whether there were any. */
 export function runBits(client: Client, parser: RequestParser, reply: Reply): boolean {
   if (!isPlain(client)) return false;
   parser.readBits(requests, client.bitRun);
@@ -30,14 +34,17 @@ export function runBits(client: Client, parser: RequestParser, reply: Reply): bo
   if (ready === 0 || (isTransaction && ready < length)) return false;
   client.lastActiveMs = keyspace.now;
   if (isTransaction) beginTransaction(reply, length);
-  const reads = run(client, ready, reply);
+  run(client, ready, reply);
   parser.skip(requests.ends[ready - 1] as number);
   const ns = begun === 0 ? 0 : (nanoseconds() - begun) / ready;
   stats.commands += ready;
-  stats.keyspaceHits += reads;
+  const reads = calls[READ_BIT] as number;
+  const counts = calls[COUNT_BITS] as number;
+  stats.keyspaceHits += reads + counts;
   timing.countRun(stats.of("getbit"), reads, ns);
-  timing.countRun(stats.of("setbit"), ready - reads, ns);
-  client.lastCommand = requests.bits[ready - 1] === READ_BIT ? "getbit" : "setbit";
+  timing.countRun(stats.of("bitcount"), counts, ns);
+  timing.countRun(stats.of("setbit"), ready - reads - counts, ns);
+  client.lastCommand = nameOf(ready - 1);
   if (isTransaction) endTransaction(client, ns);
   return true;
 }
@@ -58,30 +65,32 @@ function endTransaction(client: Client, ns: number): void {
   client.lastCommand = "exec";
 }
 
-/** Runs the first `length` requests and returns how many of them are GETBIT. */
-function run(client: Client, length: number, reply: Reply): number {
-  let reads = 0;
+/** Runs the first `length` requests, and counts in `calls` how many of them are which. */
+function run(client: Client, length: number, reply: Reply): void {
+  calls.fill(0);
   for (let i = 0; i < length; i++) {
-    const isRead = requests.bits[i] === READ_BIT;
-    if (isRead) reads++;
+    const bit = requests.bits[i] as number;
+    calls[bit] = (calls[bit] as number) + 1;
     try {
-      reply.digit(runOne(client, i));
+      runOne(client, i, bit, reply);
     } catch (error) {
       // No memory, or a fault of ours: the others are none the worse for it.
-      const name = isRead ? "getbit" : "setbit";
+      const name = nameOf(i);
       client.server.stats.of(name).failed++;
       replyFailure(client, reply, name, error);
     }
   }
-  return reads;
 }
 
-function runOne({ database, server: { keyspace } }: Client, i: number): Bit {
+function runOne({ database, server: { keyspace } }: Client, i: number, bit: number, reply: Reply): void {
   const number = found[i] as number;
-  const offset = requests.offsets[i] as number;
-  const bit = requests.bits[i] as number;
-  if (bit === READ_BIT) return keyspace.getBitAt(database, number, offset);
-  return keyspace.setBitAt(database, number, offset, bit as Bit);
+  if (bit === COUNT_BITS) reply.integer(keyspace.cardinalityAt(database, number));
+  else if (bit === READ_BIT) reply.digit(keyspace.getBitAt(database, number, requests.offsets[i] as number));
+  else reply.digit(keyspace.setBitAt(database, number, requests.offsets[i] as number, bit as Bit));
+}
+
+function nameOf(i: number): (typeof NAMES)[number] {
+  return NAMES[requests.bits[i] as number] as (typeof NAMES)[number];
 }
 
 /** Whether nothing that `execute` looks at concerns the client: its commands are run, answered and not looked at. */
