@@ -97,8 +97,6 @@ export interface KeysAndOffsets {
   readonly keyStarts: Int32Array;
   readonly keyEnds: Int32Array;
   readonly offsets: Uint32Array;
-  /** 0 where nothing of the value will be read. */
-  readonly hasOffset: Uint8Array;
   readonly length: number;
 }
 
@@ -201,8 +199,7 @@ export class EntryTable {
    * Finds the entries of up to RUN_REQUESTS_MAX keys, as `find` does, and reads ahead what will be read of their values. Each step is
    * made for all keys before the next one: one after the other, a key among ten thousand waits for memory six times.
    */
-  findMany(bytes: Uint8Array, keys: KeysAndOffsets, found: Int32Array): void {
-    const { keyStarts, keyEnds, offsets, hasOffset, length } = keys;
+  findMany(bytes: Uint8Array, { keyStarts, keyEnds, offsets, length }: KeysAndOffsets, found: Int32Array): void {
     if (length < FIND_MANY_MIN) {
       for (let i = 0; i < length; i++) found[i] = this.find(bytes, keyStarts[i] as number, keyEnds[i] as number);
       return;
@@ -219,12 +216,12 @@ export class EntryTable {
       const start = keyStarts[i] as number;
       const end = keyEnds[i] as number;
       if (!this.#hasBytes(e, bytes, start, end)) found[i] = this.find(bytes, start, end);
-      else if (hasOffset[i] === 1) this.#readValueAhead(e, offsets[i] as number);
+      else this.#readValueAhead(e, offsets[i] as number);
     }
     ahead.read();
     for (let i = 0; i < length; i++) {
       const e = found[i] as number;
-      if (e === NO_ENTRY || hasOffset[i] === 0 || this.valueKind(e) !== VALUE.CONTAINERS) continue;
+      if (e === NO_ENTRY || this.valueKind(e) !== VALUE.CONTAINERS) continue;
       this.#sets.readMembersAhead(this.#word(e, VALUE_REF), offsets[i] as number, ahead);
     }
     ahead.read();

@@ -43,9 +43,7 @@ export class BitRequests {
   readonly keyStarts = new Int32Array(RUN_REQUESTS_MAX);
   readonly keyEnds = new Int32Array(RUN_REQUESTS_MAX);
   readonly offsets = new Uint32Array(RUN_REQUESTS_MAX);
-  /** Whether there is an offset: 0 for COUNT_BITS, else 1. */
-  readonly hasOffset = new Uint8Array(RUN_REQUESTS_MAX);
-  /** 0, 1, READ_BIT or COUNT_BITS. */
+  /** 0, 1, READ_BIT or COUNT_BITS, which has no offset. */
   readonly bits = new Uint8Array(RUN_REQUESTS_MAX);
   /** Where each request ends. */
   readonly ends = new Int32Array(RUN_REQUESTS_MAX);
@@ -156,7 +154,6 @@ export class BitRequests {
   #add(offset: number, bit: number, end: number): number {
     const i = this.length++;
     this.offsets[i] = offset;
-    this.hasOffset[i] = bit === COUNT_BITS ? 0 : 1;
     this.bits[i] = bit;
     this.ends[i] = end;
     return end;

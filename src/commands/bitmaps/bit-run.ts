@@ -15,8 +15,9 @@ import type { Client } from "../client.js";
 const requests = new BitRequests();
 const found = new Int32Array(RUN_REQUESTS_MAX);
 
-/** The commands by what `bits` has for them. */
+/** The commands by what `bits` has for them, and how many requests of a run are which. */
 const NAMES = ["setbit", "setbit", "getbit", "bitcount"] as const;
+const calls = new Int32Array(NAMES.length);
 
 /** Runs the GETBIT, SETBIT and BITCOUNT requests that come next, or a transaction of them, and says whether there were any. */
 export function runBits(client: Client, parser: RequestParser, reply: Reply): boolean {
@@ -37,8 +38,8 @@ export function runBits(client: Client, parser: RequestParser, reply: Reply): bo
   parser.skip(requests.ends[ready - 1] as number);
   const ns = begun === 0 ? 0 : (nanoseconds() - begun) / ready;
   stats.commands += ready;
-  const reads = howMany(READ_BIT, ready);
-  const counts = howMany(COUNT_BITS, ready);
+  const reads = calls[READ_BIT] as number;
+  const counts = calls[COUNT_BITS] as number;
   stats.keyspaceHits += reads + counts;
   timing.countRun(stats.of("getbit"), reads, ns);
   timing.countRun(stats.of("bitcount"), counts, ns);
@@ -64,11 +65,14 @@ function endTransaction(client: Client, ns: number): void {
   client.lastCommand = "exec";
 }
 
+/** Runs the first `length` requests, and counts in `calls` how many of them are which. */
 function run(client: Client, length: number, reply: Reply): void {
+  calls.fill(0);
   for (let i = 0; i < length; i++) {
+    const bit = requests.bits[i] as number;
+    calls[bit] = (calls[bit] as number) + 1;
     try {
-      if (requests.bits[i] === COUNT_BITS) countOne(client, i, reply);
-      else reply.digit(runOne(client, i));
+      runOne(client, i, bit, reply);
     } catch (error) {
       // No memory, or a fault of ours: the others are none the worse for it.
       const name = nameOf(i);
@@ -78,23 +82,11 @@ function run(client: Client, length: number, reply: Reply): void {
   }
 }
 
-function runOne({ database, server: { keyspace } }: Client, i: number): Bit {
+function runOne({ database, server: { keyspace } }: Client, i: number, bit: number, reply: Reply): void {
   const number = found[i] as number;
-  const offset = requests.offsets[i] as number;
-  const bit = requests.bits[i] as number;
-  if (bit === READ_BIT) return keyspace.getBitAt(database, number, offset);
-  return keyspace.setBitAt(database, number, offset, bit as Bit);
-}
-
-function countOne({ database, server: { keyspace } }: Client, i: number, reply: Reply): void {
-  reply.integer(keyspace.cardinalityAt(database, found[i] as number));
-}
-
-/** How many of the first `length` requests are of a kind. */
-function howMany(kind: number, length: number): number {
-  let count = 0;
-  for (let i = 0; i < length; i++) if (requests.bits[i] === kind) count++;
-  return count;
+  if (bit === COUNT_BITS) reply.integer(keyspace.cardinalityAt(database, number));
+  else if (bit === READ_BIT) reply.digit(keyspace.getBitAt(database, number, requests.offsets[i] as number));
+  else reply.digit(keyspace.setBitAt(database, number, requests.offsets[i] as number, bit as Bit));
 }
 
 function nameOf(i: number): (typeof NAMES)[number] {

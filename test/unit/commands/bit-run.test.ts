@@ -1,4 +1,4 @@
-/** Runs of GETBIT, SETBIT and BITCOUNT: whatever program they stand in, replies, figures and what goes to the disk are those of one by one. */
+/** Runs of GETBIT and SETBIT: whatever program they stand in, replies, figures and what goes to the disk are those of one by one. */
 import { describe, expect, test } from "vitest";
 import { runBits } from "../../../src/commands/bitmaps/bit-run.js";
 import { INTERNAL_ERROR } from "../../../src/commands/call.js";
@@ -72,7 +72,6 @@ function randomRequest({ int, pick }: Dice): string[][] {
     pick([
       ["GETBIT", pick(KEYS), offset()],
       ["setbit", pick(KEYS), offset(), String(int(0, 1))],
-      ["BitCount", pick(KEYS)],
     ]);
   switch (int(0, 14)) {
     case 0:
@@ -97,7 +96,7 @@ function randomRequest({ int, pick }: Dice): string[][] {
       return [["MULTI"], ...Array.from({ length: int(0, 5) }, bits), pick([["EXEC"], ["EXEC"], ["DISCARD"]])];
     case 7:
       return [
-        ["BITCOUNT", pick(KEYS), "0", pick(["-1", "100"])],
+        ["BITCOUNT", pick(KEYS)],
         ["STRLEN", pick(KEYS)],
       ];
     default:
@@ -180,14 +179,6 @@ describe("a client that is not plain", () => {
     const parser = new RequestParser();
     parser.feed(bits);
     expect(runBits(other.client, parser, new Reply())).toBe(false);
-  });
-
-  test("counts by another name", () => {
-    const side = new Side(true, COMMAND_TABLE.renamed([{ from: "bitcount", to: "count" }]));
-    side.pipe(bits);
-    expect(side.pipe(Buffer.concat([encodeRequest(["COUNT", "k"]), encodeRequest(["BITCOUNT", "k"])]))).toBe(
-      ":1\r\n-ERR unknown command 'BITCOUNT', with args beginning with: 'k' \r\n",
-    );
   });
 
   test("finds commands by the names they have", () => {

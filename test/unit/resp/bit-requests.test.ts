@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RUN_REQUESTS_MAX } from "../../../src/config.js";
-import { BitRequests, COUNT_BITS, READ_BIT } from "../../../src/resp/bit-requests.js";
+import { BitRequests, READ_BIT } from "../../../src/resp/bit-requests.js";
 import { RequestParser } from "../../../src/resp/request-parser.js";
 
 const request = (...args: string[]): string =>
@@ -22,9 +22,10 @@ function read(text: string, max = RUN_REQUESTS_MAX, start = 0): { list: Read[]; 
   for (let i = 0; i < requests.length; i++) {
     const key = bytes.toString("latin1", requests.keyStarts[i], requests.keyEnds[i]);
     const bit = requests.bits[i] as number;
-    const offset = requests.hasOffset[i] === 1 ? [`${requests.offsets[i]}`] : [];
-    const name = bit === READ_BIT ? "getbit" : bit === COUNT_BITS ? "bitcount" : "setbit";
-    const args = [name, key, ...offset, ...(name === "setbit" ? [`${bit}`] : [])];
+    const args =
+      bit === READ_BIT
+        ? ["getbit", key, `${requests.offsets[i]}`]
+        : ["setbit", key, `${requests.offsets[i]}`, `${bit}`];
     list.push({ args, end: requests.ends[i] as number });
   }
   return { list, isTransaction: requests.isTransaction };
@@ -33,15 +34,6 @@ function read(text: string, max = RUN_REQUESTS_MAX, start = 0): { list: Read[]; 
 const args = (text: string, max?: number): string[] => read(text, max).list.map((each) => each.args.join(" "));
 
 describe("requests that are read", () => {
-  test("BITCOUNT of a whole value, in any case", () => {
-    const bytes =
-      request("BITCOUNT", "a") +
-      request("bitcount", "k".repeat(99)) +
-      request("GETBIT", "a", "1") +
-      request("BitCount", "b");
-    expect(args(bytes)).toEqual(["bitcount a", `bitcount ${"k".repeat(99)}`, "getbit a 1", "bitcount b"]);
-  });
-
   test("GETBIT and SETBIT in any case, up to the first that is something else", () => {
     const bytes =
       request("GETBIT", "a", "0") +
@@ -72,11 +64,6 @@ describe("requests that are left to the parser", () => {
   test.each([
     ["an unknown command", request("HETBIT", "a", "1")],
     ["another command of six letters", request("GETDEL", "a", "1")],
-    ["BITCOUNT of a range", request("BITCOUNT", "a", "0", "1")],
-    ["BITCOUNT of nothing", request("BITCOUNT")],
-    ["BITCOUNT of an empty key", request("BITCOUNT", "")],
-    ["BITCOUNT of a long key", request("BITCOUNT", "k".repeat(100))],
-    ["another command of eight letters", request("BITFIELD", "a")],
     ["SETBIT without a bit", request("SETBIT", "a", "1")],
     ["GETBIT with one", request("GETBIT", "a", "1", "1")],
     ["an empty key", request("GETBIT", "", "1")],
@@ -107,8 +94,6 @@ describe("requests that are left to the parser", () => {
     const whole = request("MULTI") + setbit + request("GETBIT", "k", "4294967295") + request("EXEC");
     for (let end = 0; end < whole.length; end++) expect(args(whole.slice(0, end))).toEqual([]);
     for (let end = 0; end < setbit.length; end++) expect(args(setbit.slice(0, end))).toEqual([]);
-    const count = request("BITCOUNT", "key");
-    for (let end = 0; end < count.length; end++) expect(args(count.slice(0, end))).toEqual([]);
   });
 });
 
@@ -121,7 +106,6 @@ test("whatever bytes they are read from, the parser reads the same", () => {
       offset(),
       fc.constantFrom("0", "1", "0", "1", "2"),
     ),
-    fc.tuple(fc.constantFrom("BITCOUNT", "bitcount", "BITCOUNt"), fc.string({ minLength: 1, maxLength: 12 })),
   );
   const requests = fc.array(bitRequest, { minLength: 1, maxLength: 5 });
   const frame = fc.constantFrom(["", ""], [request("MULTI"), request("EXEC")]);
