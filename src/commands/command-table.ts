@@ -5,7 +5,7 @@ import type { Argv } from "../resp/argv.js";
 import type { Command } from "./command.js";
 
 /** The commands that bit-run reads by itself. */
-const BIT_RUN_NAMES = ["getbit", "setbit", "bitcount", "multi", "exec"];
+const BIT_RUN_NAMES = ["getbit", "setbit", "multi", "exec"];
 
 /** Numbers that `Argv.spelling` gives. */
 const SPELLINGS = 256;

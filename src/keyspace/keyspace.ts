@@ -258,7 +258,7 @@ export class Keyspace {
 
   /**
    * Looks up many keys at once, and returns how many of them, from the first on, are in memory, have not expired, and have a value of which a bit is read or changed without other work:
-   * `getBitAt`, `setBitAt` and `cardinalityAt` may be called for their entries, which are in `found`, until any other method is.
+   * `getBitAt` and `setBitAt` may be called for their entries, which are in `found`, until any other method is.
    */
   findMany({ contents: { entries } }: Database, bytes: Buffer, keys: KeysAndOffsets, found: Int32Array): number {
     entries.findMany(bytes, keys, found);
@@ -276,14 +276,6 @@ export class Keyspace {
     this.memoryHits++;
     database.contents.entries.setLastUse(number, this.residency.now);
     return this.#bit(database, number, offset);
-  }
-
-  /** BITCOUNT of an entry that `findMany` has found. */
-  cardinalityAt(database: Database, number: number): number {
-    const { entries } = database.contents;
-    this.memoryHits++;
-    entries.setLastUse(number, this.residency.now);
-    return entries.cardinality(number);
   }
 
   /** SETBIT of an entry that `findMany` has found. */

@@ -1,13 +1,12 @@
 /**
- * GETBIT, SETBIT and BITCOUNT requests, many at a time: what a pipeline of them is, is read in one loop into flat arrays, without an Argv for
+ * GETBIT and SETBIT requests, many at a time: what a pipeline of them is, is read in one loop into flat arrays, without an Argv for
  * each. Only requests as every client writes them are taken: whole, multibulk, with short headers, and with arguments that are right.
  * Whatever is different is left to the request parser, which knows all the rules and has all the words.
  */
 import { OFFSET_MAX, RUN_REQUESTS_MAX } from "../config.js";
 
-/** What `bits` has for a GETBIT, and for a BITCOUNT of a whole value; for a SETBIT it has the bit. */
+/** What `bits` has for a GETBIT; for a SETBIT it has the bit. */
 export const READ_BIT = 2;
-export const COUNT_BITS = 3;
 
 const ZERO = 0x30;
 const NINE = 0x39;
@@ -26,10 +25,6 @@ const LOWER_T = 0x74;
 /** Bytes of `*3\r\n$6\r\nGETBIT\r\n`, and of the shortest key behind it with the shortest offset. */
 const NAME_BYTES = 16;
 const REQUEST_BYTES_MIN = NAME_BYTES + 14;
-/** Up to a BITCOUNT's key, letters in lower case; with the shortest key. */
-const COUNT = Buffer.from("*2\r\n$8\r\nbitcount\r\n$");
-const COUNT_LETTERS = 8;
-const COUNT_BYTES_MIN = COUNT.length + 6;
 /** Bytes of `$1\r\n1\r\n`. */
 const BIT_BYTES = 7;
 const CRLF_BYTES = 2;
@@ -43,7 +38,7 @@ export class BitRequests {
   readonly keyStarts = new Int32Array(RUN_REQUESTS_MAX);
   readonly keyEnds = new Int32Array(RUN_REQUESTS_MAX);
   readonly offsets = new Uint32Array(RUN_REQUESTS_MAX);
-  /** 0, 1, READ_BIT or COUNT_BITS, which has no offset. */
+  /** 0, 1, or READ_BIT. */
   readonly bits = new Uint8Array(RUN_REQUESTS_MAX);
   /** Where each request ends. */
   readonly ends = new Int32Array(RUN_REQUESTS_MAX);
@@ -82,44 +77,27 @@ export class BitRequests {
 
   /** Returns where the request ends, or -1. */
   #readOne(buffer: Uint8Array, at: number, end: number): number {
-    if (buffer[at + 1] === ZERO + 2) return this.#readCount(buffer, at, end);
     if (at + REQUEST_BYTES_MIN > end || buffer[at] !== STAR || !isBitCommand(buffer, at)) return -1;
     const isSet = ((buffer[at + 8] as number) | TO_LOWER) === LOWER_S;
     if ((buffer[at + 1] as number) - ZERO !== (isSet ? 4 : 3)) return -1;
-    const keyEnd = this.#readKey(buffer, at + NAME_BYTES);
-    // The offset's header, one digit of it, and its end; with what a SETBIT has more.
-    const digitsAt = keyEnd + CRLF_BYTES + 4;
-    const tail = isSet ? BIT_BYTES : 0;
-    if (keyEnd < 0 || digitsAt + 1 + CRLF_BYTES + tail > end) return -1;
-    return this.#readOffset(buffer, keyEnd, end - tail, isSet);
-  }
-
-  /** The same of a BITCOUNT. */
-  #readCount(buffer: Uint8Array, at: number, end: number): number {
-    if (at + COUNT_BYTES_MIN > end || !isCountCommand(buffer, at)) return -1;
-    const keyEnd = this.#readKey(buffer, at + COUNT.length - 1);
-    if (keyEnd < 0 || keyEnd + CRLF_BYTES > end) return -1;
-    return this.#add(0, COUNT_BITS, keyEnd + CRLF_BYTES);
-  }
-
-  /** Reads a key of 1 to 99 bytes, its `$` being at `at`, as the next request's. Returns where it ends, or -1. */
-  #readKey(buffer: Uint8Array, at: number): number {
-    let length = (buffer[at + 1] as number) - ZERO;
-    let keyStart = at + 4;
+    let length = (buffer[at + NAME_BYTES + 1] as number) - ZERO;
+    let keyStart = at + NAME_BYTES + 4;
     if (length < 0 || length > 9) return -1;
-    if (buffer[at + 2] !== CR) {
-      const digit = (buffer[at + 2] as number) - ZERO;
+    if (buffer[at + NAME_BYTES + 2] !== CR) {
+      const digit = (buffer[at + NAME_BYTES + 2] as number) - ZERO;
       if (length === 0 || digit < 0 || digit > 9 || buffer[keyStart - 1] !== CR) return -1;
       length = length * 10 + digit;
       keyStart++;
     }
-    if (length === 0) return -1;
-    this.keyStarts[this.length] = keyStart;
-    this.keyEnds[this.length] = keyStart + length;
-    return keyStart + length;
+    const keyEnd = keyStart + length;
+    // The offset's header, one digit of it, and its end; with what a SETBIT has more.
+    const digitsAt = keyEnd + CRLF_BYTES + 4;
+    const tail = isSet ? BIT_BYTES : 0;
+    if (length < 1 || length > 99 || digitsAt + 1 + CRLF_BYTES + tail > end) return -1;
+    return this.#readOffset(buffer, keyStart, keyEnd, end - tail, isSet);
   }
 
-  #readOffset(buffer: Uint8Array, keyEnd: number, end: number, isSet: boolean): number {
+  #readOffset(buffer: Uint8Array, keyStart: number, keyEnd: number, end: number, isSet: boolean): number {
     let at = keyEnd + CRLF_BYTES;
     if (buffer[at] !== DOLLAR) return -1;
     let digits = (buffer[at + 1] as number) - ZERO;
@@ -147,16 +125,13 @@ export class BitRequests {
       if (!isOneByte || (bit !== 0 && bit !== 1)) return -1;
       at += BIT_BYTES;
     }
-    return this.#add(offset, bit, at);
-  }
-
-  /** A request whose key was read, and that ends at `end`, which is returned. */
-  #add(offset: number, bit: number, end: number): number {
     const i = this.length++;
+    this.keyStarts[i] = keyStart;
+    this.keyEnds[i] = keyEnd;
     this.offsets[i] = offset;
     this.bits[i] = bit;
-    this.ends[i] = end;
-    return end;
+    this.ends[i] = at;
+    return at;
   }
 }
 
@@ -185,13 +160,4 @@ function isBitCommand(buffer: Uint8Array, at: number): boolean {
     ((buffer[at + 13] as number) | TO_LOWER) === LOWER_T &&
     buffer[at + NAME_BYTES] === DOLLAR
   );
-}
-
-/** Whether there is COUNT at `at`, in any case. */
-function isCountCommand(buffer: Uint8Array, at: number): boolean {
-  for (let i = 0; i < COUNT.length; i++) {
-    const byte = buffer[at + i] as number;
-    if ((i >= COUNT_LETTERS && i < 2 * COUNT_LETTERS ? byte | TO_LOWER : byte) !== COUNT[i]) return false;
-  }
-  return true;
 }

@@ -1,12 +1,12 @@
 /**
- * Runs of GETBIT, SETBIT and BITCOUNT, which pipelines mostly are. Everything that `execute` does for each request is done for the run: nothing
+ * Runs of GETBIT and SETBIT, which pipelines mostly are. Everything that `execute` does for each request is done for the run: nothing
  * between two of them can change the answer. It takes only what needs no more than that; the first request that does, as one for a key
  * that is not in memory, ends the run and goes the way of all others.
  */
 import { nanoseconds } from "../../clock.js";
 import { RUN_REQUESTS_MAX } from "../../config.js";
 import type { Bit } from "../../keyspace/value.js";
-import { BitRequests, COUNT_BITS, READ_BIT } from "../../resp/bit-requests.js";
+import { BitRequests, READ_BIT } from "../../resp/bit-requests.js";
 import type { Reply } from "../../resp/reply.js";
 import type { RequestParser } from "../../resp/request-parser.js";
 import { replyFailure } from "../call.js";
@@ -15,11 +15,7 @@ import type { Client } from "../client.js";
 const requests = new BitRequests();
 const found = new Int32Array(RUN_REQUESTS_MAX);
 
-/** The commands by what `bits` has for them, and how many requests of a run are which. */
-const NAMES = ["setbit", "setbit", "getbit", "bitcount"] as const;
-const calls = new Int32Array(NAMES.length);
-
-/** Runs the GETBIT, SETBIT and BITCOUNT requests that come next, or a transaction of them, and says whether there were any. */
+/** Runs the GETBIT and SETBIT requests that come next, or a transaction of them, and says whether there were any. */
 export function runBits(client: Client, parser: RequestParser, reply: Reply): boolean {
   if (!isPlain(client)) return false;
   parser.readBits(requests, client.bitRun);
@@ -34,17 +30,14 @@ export function runBits(client: Client, parser: RequestParser, reply: Reply): bo
   if (ready === 0 || (isTransaction && ready < length)) return false;
   client.lastActiveMs = keyspace.now;
   if (isTransaction) beginTransaction(reply, length);
-  run(client, ready, reply);
+  const reads = run(client, ready, reply);
   parser.skip(requests.ends[ready - 1] as number);
   const ns = begun === 0 ? 0 : (nanoseconds() - begun) / ready;
   stats.commands += ready;
-  const reads = calls[READ_BIT] as number;
-  const counts = calls[COUNT_BITS] as number;
-  stats.keyspaceHits += reads + counts;
+  stats.keyspaceHits += reads;
   timing.countRun(stats.of("getbit"), reads, ns);
-  timing.countRun(stats.of("bitcount"), counts, ns);
-  timing.countRun(stats.of("setbit"), ready - reads - counts, ns);
-  client.lastCommand = nameOf(ready - 1);
+  timing.countRun(stats.of("setbit"), ready - reads, ns);
+  client.lastCommand = requests.bits[ready - 1] === READ_BIT ? "getbit" : "setbit";
   if (isTransaction) endTransaction(client, ns);
   return true;
 }
@@ -65,32 +58,30 @@ function endTransaction(client: Client, ns: number): void {
   client.lastCommand = "exec";
 }
 
-/** Runs the first `length` requests, and counts in `calls` how many of them are which. */
-function run(client: Client, length: number, reply: Reply): void {
-  calls.fill(0);
+/** Runs the first `length` requests and returns how many of them are GETBIT. */
+function run(client: Client, length: number, reply: Reply): number {
+  let reads = 0;
   for (let i = 0; i < length; i++) {
-    const bit = requests.bits[i] as number;
-    calls[bit] = (calls[bit] as number) + 1;
+    const isRead = requests.bits[i] === READ_BIT;
+    if (isRead) reads++;
     try {
-      runOne(client, i, bit, reply);
+      reply.digit(runOne(client, i));
     } catch (error) {
       // No memory, or a fault of ours: the others are none the worse for it.
-      const name = nameOf(i);
+      const name = isRead ? "getbit" : "setbit";
       client.server.stats.of(name).failed++;
       replyFailure(client, reply, name, error);
     }
   }
+  return reads;
 }
 
-function runOne({ database, server: { keyspace } }: Client, i: number, bit: number, reply: Reply): void {
+function runOne({ database, server: { keyspace } }: Client, i: number): Bit {
   const number = found[i] as number;
-  if (bit === COUNT_BITS) reply.integer(keyspace.cardinalityAt(database, number));
-  else if (bit === READ_BIT) reply.digit(keyspace.getBitAt(database, number, requests.offsets[i] as number));
-  else reply.digit(keyspace.setBitAt(database, number, requests.offsets[i] as number, bit as Bit));
-}
-
-function nameOf(i: number): (typeof NAMES)[number] {
-  return NAMES[requests.bits[i] as number] as (typeof NAMES)[number];
+  const offset = requests.offsets[i] as number;
+  const bit = requests.bits[i] as number;
+  if (bit === READ_BIT) return keyspace.getBitAt(database, number, offset);
+  return keyspace.setBitAt(database, number, offset, bit as Bit);
 }
 
 /** Whether nothing that `execute` looks at concerns the client: its commands are run, answered and not looked at. */
