@@ -209,7 +209,7 @@ export class Connection implements Peer, Sender {
       while (!this.#hasEnough()) {
         const { mustAuthenticate } = client;
         const { changes } = keyspace;
-        if (waited !== undefined || !runBits(client, this.#parser, this.#reply)) {
+        if (waited !== undefined || !this.#hasInput || !runBits(client, this.#parser, this.#reply)) {
           const argv = waited ?? this.#parser.next();
           if (argv === undefined) break;
           waited = undefined;

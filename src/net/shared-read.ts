@@ -14,6 +14,16 @@ interface Handled {
 
 const buffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 
+/** Views of its first bytes, by their number, of those that a request or two are: a new one takes longer than to read what is in it. */
+const views: Buffer[] = [];
+const VIEW_BYTES_MAX = 512;
+
+function firstBytes(bytes: number): Buffer {
+  if (bytes > VIEW_BYTES_MAX) return buffer.subarray(0, bytes);
+  views[bytes] ??= buffer.subarray(0, bytes);
+  return views[bytes];
+}
+
 /**
  * Begins to read a socket that was accepted with `pauseOnConnect`, and returns the socket to be used in its place. `onChunk` is
  * never called before this returns; a chunk is valid until `onChunk` returns.
@@ -26,7 +36,7 @@ export function readShared(accepted: Socket, onChunk: (chunk: Buffer) => void): 
   }
   handled._handle = null;
   const callback = (bytes: number): boolean => {
-    onChunk(buffer.subarray(0, bytes));
+    onChunk(firstBytes(bytes));
     return true;
   };
   const options = { handle, allowHalfOpen: accepted.allowHalfOpen, onread: { buffer, callback } };

@@ -19,7 +19,7 @@ interface Stream {
 
 const SCRATCH_BYTES = 64 * 1024;
 
-/** From this length on, copying a string in native code is cheaper than a loop. */
+/** From this length on, copying in native code is cheaper than a loop. */
 const NATIVE_COPY_LENGTH_MIN = 32;
 
 /** Most bytes a header line takes: type, 20 digits, CRLF. */
@@ -230,8 +230,10 @@ export class Reply {
   }
 
   #copy(from: number, to: number): Buffer {
+    const scratch = this.#scratch;
     const copy = Buffer.allocUnsafe(to - from);
-    this.#scratch.copy(copy, 0, from, to);
+    if (copy.length >= NATIVE_COPY_LENGTH_MIN) scratch.copy(copy, 0, from, to);
+    else for (let i = 0; i < copy.length; i++) copy[i] = scratch[from + i] as number;
     return copy;
   }
 
