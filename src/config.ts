@@ -125,6 +125,13 @@ export const FLUSH_RETRY_MS = 1000;
 /** After so long without a change, in milliseconds, the memory that changes have used is given back. */
 export const REST_MS = 10_000;
 
+/** What the process takes beside what it uses must have grown by so much, in bytes, before holes in the C library's heap are given back. */
+export const HOLES_BYTES_MIN = 8 * MIB;
+/** Least pause between two times of that, in milliseconds. */
+export const TRIM_PAUSE_MS = 10_000;
+/** With more native values than this, in bytes, it is not done: the heap is locked while glibc goes through it, 10 ms for so much. */
+export const TRIM_NATIVE_BYTES_MAX = 64 * MIB;
+
 /** A key not used for this long leaves memory, as in the Go bitmapist-server. */
 export const IDLE_MS = 5 * 60_000;
 

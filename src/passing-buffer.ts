@@ -27,11 +27,14 @@ export function passingBuffer(bytes: number): Buffer<ArrayBuffer> {
 
 /** Notes that somebody else makes or has made such a buffer. Those that were made before may be collected. */
 export function passing(bytes: number): void {
-  if (passingBytes > PASSING_BYTES_MAX) {
-    passingBytes = 0;
-    collector()({ type: "minor" });
-  }
+  if (passingBytes > PASSING_BYTES_MAX) collectPassed();
   passingBytes += bytes;
+}
+
+/** Frees such buffers that are out of use now, which takes some 1 ms: nothing will be passing for some time. */
+export function collectPassed(): void {
+  passingBytes = 0;
+  collector()({ type: "minor" });
 }
 
 /**

@@ -14,6 +14,7 @@ import type { Client } from "./commands/client.js";
 import type { CommandTable } from "./commands/command-table.js";
 import { Pause } from "./commands/connections/pause.js";
 import type { ServerContext, Settings } from "./commands/context.js";
+import { HeapWatch } from "./commands/monitoring/heap-watch.js";
 import { type MemoryMarks, noteMemory } from "./commands/monitoring/memory.js";
 import { Monitors } from "./commands/monitoring/monitor.js";
 import { Stats } from "./commands/monitoring/stats.js";
@@ -87,6 +88,7 @@ export class Server implements ServerContext {
   readonly #listener: Listener;
   readonly #replica: Replica;
   readonly #slurps: Slurps;
+  readonly #heapWatch = new HeapWatch();
   #resolveStopped: (exitCode: number) => void = () => {};
   #cron: NodeJS.Timeout | undefined;
   #cronFailure = "";
@@ -243,7 +245,7 @@ export class Server implements ServerContext {
       this.#evictionCycle();
       this.saver.noticeChanges();
       this.stats.sampleRates(performance.now());
-      if (this.#crons++ % MEMORY_LOOK_CRONS === 0) noteMemory(this);
+      if (this.#crons++ % MEMORY_LOOK_CRONS === 0) this.#lookAtMemory();
       this.#cronFailure = "";
     } catch (error) {
       // A file that can't be read answers each of its keys with an error; the server itself goes on. Said once, not 10 times a second.
@@ -251,6 +253,10 @@ export class Server implements ServerContext {
       if (failure !== this.#cronFailure) this.log.warning(`background work failed: ${failure}`);
       this.#cronFailure = failure;
     }
+  }
+
+  #lookAtMemory(): void {
+    if (this.#heapWatch.isTrimDue(noteMemory(this), performance.now())) this.storage.trimHeap();
   }
 
   #sweepClients(): void {

@@ -17,7 +17,7 @@ import {
   SMALL_AGAIN_MEMBERS,
   SMALL_MEMBERS_MAX,
 } from "../config.js";
-import { passingBuffer } from "../passing-buffer.js";
+import { collectPassed, passingBuffer } from "../passing-buffer.js";
 import { Bitmap } from "./bitmap.js";
 import { type Batch, type BatchDraft, ChangeLog, LOGGED_BIT_BYTES } from "./change-log.js";
 import { countContainers } from "./container-counts.js";
@@ -1060,6 +1060,7 @@ export class Keyspace {
   /** Gives back memory that only changes need. To be called when all are committed, and when there were none for some time. */
   rest(): void {
     this.#log.rest();
+    collectPassed();
   }
 
   /** Reading the storage gives all that the batches up to this one changed: what they touched need not be in memory any more. */

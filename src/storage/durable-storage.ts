@@ -7,6 +7,8 @@ export interface DurableStorage extends Storage {
   setAppendfsync(appendfsync: AppendFsync): void;
   /** Copies what is committed to `target`, whole or not at all. */
   backup(target: string): Promise<void>;
+  /** Asks that holes in the C library's heap, which all threads share, go back to the system. */
+  trimHeap(): void;
   /** Resolves when all that was written is committed, or with `discard` given up, and nothing is open any more. */
   close(options?: { discard: boolean }): Promise<void>;
 }

@@ -52,6 +52,9 @@ export class MemoryStorage extends Reader implements DurableStorage {
 
   setAppendfsync(): void {}
 
+  /** That would keep clients waiting: there is no other thread here. */
+  trimHeap(): void {}
+
   async backup(target: string): Promise<void> {
     backup(this.#connection, target);
   }

@@ -21,6 +21,8 @@ export interface WriterRequest {
   sync?: number;
   /** Bring the log home soon. */
   settle?: true;
+  /** Give back what the C library's heap has no use for. */
+  trim?: true;
   close?: true;
 }
 

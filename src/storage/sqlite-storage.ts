@@ -97,6 +97,10 @@ export class SqliteStorage extends Reader implements DurableStorage {
     this.#ask({ settle: true });
   }
 
+  trimHeap(): void {
+    this.#ask({ trim: true });
+  }
+
   setAppendfsync(appendfsync: AppendFsync): void {
     // What was committed without a sync gets one with the next commit, which covers the whole log.
     this.#appendfsync = appendfsync;

@@ -10,6 +10,7 @@ import {
 } from "../config.js";
 import { reasonOf } from "../errors.js";
 import { collectAll } from "../passing-buffer.js";
+import { trimHeap } from "./heap-trim.js";
 import { handedOver, type WriterData, type WriterReport, type WriterRequest } from "./messages.js";
 import { realFile } from "./real-file.js";
 import { type Connection, connect } from "./schema.js";
@@ -18,6 +19,9 @@ import { NOTHING_SETTLED, Writer } from "./writer.js";
 
 /** A failure that lasts is said again after this long. */
 const SAY_AGAIN_MS = 60_000;
+
+/** Memory of buffers that were collected is freed by then: V8 does that on another thread. */
+const FREED_MS = 100;
 
 /** What the loop needs of the thread's port. */
 export interface WriterPort {
@@ -113,6 +117,7 @@ class WriterLoop {
     this.#writer.rest();
     this.#connection.pragma("shrink_memory");
     collectAll();
+    this.#timeout = setTimeout(trimHeap, FREED_MS);
   }
 
   #unschedule(): void {
@@ -120,7 +125,7 @@ class WriterLoop {
     clearImmediate(this.#immediate);
   }
 
-  #perform({ batch, synchronous, sync: syncNumber, settle, close }: WriterRequest): void {
+  #perform({ batch, synchronous, sync: syncNumber, settle, trim, close }: WriterRequest): void {
     if (synchronous !== undefined) this.#synchronous = synchronous;
     if (batch !== undefined) {
       this.#connection.pragma(`synchronous = ${this.#synchronous}`);
@@ -134,6 +139,7 @@ class WriterLoop {
       this.#report({ kind: "synced", number: syncNumber });
     }
     if (settle === true) this.#writer.settleSoon();
+    if (trim === true) trimHeap();
     if (close === true) this.#close();
   }
 
