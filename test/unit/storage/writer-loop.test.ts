@@ -13,6 +13,7 @@ import type { WriterReport, WriterRequest } from "../../../src/storage/messages.
 import { connect, createSchema } from "../../../src/storage/schema.js";
 import { runWriter } from "../../../src/storage/writer-loop.js";
 import { buffersDownTo } from "../../support/buffers.js";
+import { hasGlibc, makeHoles } from "../../support/heap-holes.js";
 import { temporaryFolder } from "../../support/temporary-folder.js";
 import { keyBytes } from "../keyspace/bytes.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
@@ -225,7 +226,7 @@ describe("the work between batches", () => {
     vi.advanceTimersByTime(FLUSH_RETRY_MS);
     expect(kinds().at(-1)).toBe("settled 3");
     expect(rowCounts(connection).log).toBe(0);
-    vi.advanceTimersByTime(REST_MS);
+    vi.advanceTimersByTime(2 * REST_MS);
     expect(vi.getTimerCount()).toBe(0);
     port.ask({ close: true });
   });
@@ -242,6 +243,30 @@ test("what is out of use is given back when there was nothing to do for some tim
   old.pop();
   vi.advanceTimersByTime(1);
   expect(buffersDownTo(before - 40 * MIB)).toBeLessThanOrEqual(before - 40 * MIB);
+  vi.advanceTimersByTime(REST_MS);
   expect(vi.getTimerCount()).toBe(0);
   port.ask({ close: true });
+});
+
+describe.skipIf(!hasGlibc)("holes in the heap (which glibc alone gives back)", () => {
+  const holesBytes = 128 * MIB;
+
+  /** How much less the process takes when something was done. */
+  function less(act: () => void): number {
+    const before = process.memoryUsage.rss();
+    act();
+    return before - process.memoryUsage.rss();
+  }
+
+  test("go back to the system when the writer is asked to, and when it rests", () => {
+    vi.useFakeTimers();
+    const { port } = setUp();
+    const kept = makeHoles(holesBytes);
+    expect(less(() => port.ask({ trim: true }))).toBeGreaterThan(holesBytes / 2);
+    kept.push(...makeHoles(holesBytes));
+    expect(less(() => vi.advanceTimersByTime(REST_MS - 1))).toBeLessThan(holesBytes / 4);
+    expect(less(() => vi.advanceTimersByTime(REST_MS))).toBeGreaterThan(holesBytes / 2);
+    expect(kept.length).toBeGreaterThan(0);
+    port.ask({ close: true });
+  });
 });
