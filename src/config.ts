@@ -193,6 +193,9 @@ export const EVICT_SAMPLE = 5;
 export const MEMORY_CHECK_ENTRIES = 32;
 export const EVICT_BATCH = 256;
 
+/** Pause between two times that what lies in nearly empty pages of memory is moved together, in milliseconds. */
+export const COMPACT_PAUSE_MS = 10_000;
+
 /** Entries one step of the idle sweep looks at before it asks the time again. */
 export const IDLE_BATCH_ENTRIES = 64;
 

@@ -28,6 +28,15 @@ const CLASS_GROWTH = 1.25;
 /** `#classOf` a page that holds one large piece. */
 const LARGE = 255;
 
+/** A class is sparse when of its pages one in so many, and at least so many, could be spared. */
+const SPARSE_PART = 4;
+const SPARSE_PAGES_MIN = 4;
+/** Pages that are full up to here are emptied, the emptiest first. */
+const THIN_PARTS = [1 / 4, 1 / 2, 3 / 4] as const;
+/** One page in so many is emptied at a time, or this many where they are few: what is moved takes room twice for a while. */
+const THINNED_PART = 8;
+const THINNED_PAGES_MIN = 256;
+
 const NO_PAGE = -1;
 const INITIAL_PAGES = 16;
 
@@ -75,6 +84,8 @@ export class Arena {
   #blocks = new Uint16Array(INITIAL_PAGES);
   /** The first free block as its unit plus one, 0 for none. */
   #free = new Uint16Array(INITIAL_PAGES);
+  /** 1 for a page that is to become empty: no block is taken from it, and `moved` takes those away that are in use. */
+  #leaving = new Uint8Array(INITIAL_PAGES);
   /** Where the part begins that no block was cut from yet, in bytes. */
   #uncut = new Uint32Array(INITIAL_PAGES);
   /** Neighbours in the class's list of pages with room. For numbers without a page, `next` is the next such number. */
@@ -128,6 +139,12 @@ export class Arena {
       this.#dropPage(page);
       return;
     }
+    if (this.#leaving[page] === 1) {
+      const blocks = (this.#blocks[page] as number) - 1;
+      this.#blocks[page] = blocks;
+      if (blocks === 0) this.#dropPage(page);
+      return;
+    }
     const wasFull = !this.#hasRoom(page);
     const unit = ref & (PAGE_UNITS - 1);
     (this.#words[page] as Uint32Array)[unit * 2] = this.#free[page] as number;
@@ -140,6 +157,58 @@ export class Arena {
     }
     if (!wasFull) this.#unlink(page, sizeClass);
     this.#keepOrDrop(page, sizeClass);
+  }
+
+  /**
+   * Chooses pages that are to become empty: those with few blocks in use, of classes with many such pages. Values that grow or leave
+   * leave them behind. Returns how many there are; `moved` is to be called for each block in use then.
+   */
+  thin(): number {
+    const sparse = this.#sparseClasses();
+    let leaving = 0;
+    for (let page = 0; page < this.#bytes.length; page++) leaving += this.#leaving[page] as number;
+    const most = Math.max(this.#bytes.length / THINNED_PART, THINNED_PAGES_MIN);
+    for (const part of THIN_PARTS) {
+      for (let page = 0; page < this.#bytes.length && leaving < most; page++) {
+        const sizeClass = this.#classOf[page] as number;
+        const blocks = this.#blocks[page] as number;
+        if (blocks === 0 || sparse[sizeClass] !== 1 || this.#leaving[page] === 1) continue;
+        if (blocks > part * blocksAPage(sizeClass)) continue;
+        this.#unlink(page, sizeClass);
+        this.#leaving[page] = 1;
+        leaving++;
+      }
+    }
+    return leaving;
+  }
+
+  /** 1 for each class that is sparse. */
+  #sparseClasses(): Uint8Array {
+    const pages = new Uint32Array(CLASS_BYTES.length);
+    const blocks = new Float64Array(CLASS_BYTES.length);
+    for (let page = 0; page < this.#bytes.length; page++) {
+      const sizeClass = this.#classOf[page] as number;
+      if (sizeClass === LARGE || this.#blocks[page] === 0) continue;
+      pages[sizeClass] = (pages[sizeClass] as number) + 1;
+      blocks[sizeClass] = (blocks[sizeClass] as number) + (this.#blocks[page] as number);
+    }
+    return new Uint8Array(CLASS_BYTES.length).map((_, sizeClass) => {
+      const all = pages[sizeClass] as number;
+      const spared = all - Math.ceil((blocks[sizeClass] as number) / blocksAPage(sizeClass));
+      return spared >= Math.max(all / SPARSE_PART, SPARSE_PAGES_MIN) ? 1 : 0;
+    });
+  }
+
+  /** Where a block is from now on: elsewhere if its page is to become empty, and then `ref` is nobody's. */
+  moved(ref: number): number {
+    const page = ref >>> PAGE_UNIT_BITS;
+    if (this.#leaving[page] === 0) return ref;
+    const bytes = this.#blockBytes[page] as number;
+    const to = this.allocate(bytes);
+    const from = this.offsetOf(ref);
+    this.bytesOf(ref).copy(this.bytesOf(to), this.offsetOf(to), from, from + bytes);
+    this.free(ref);
+    return to;
   }
 
   /** Bytes of a block, which are at least what was asked for. */
@@ -227,6 +296,7 @@ export class Arena {
     this.#blocks[page] = 0;
     this.#free[page] = 0;
     this.#uncut[page] = 0;
+    this.#leaving[page] = 0;
     this.#reservedBytes += pageBytes;
     return page;
   }
@@ -238,6 +308,7 @@ export class Arena {
     this.#bytes[page] = NO_BYTES;
     this.#words[page] = NO_WORDS;
     this.#halves[page] = NO_HALVES;
+    this.#leaving[page] = 0;
     this.#next[page] = this.#unused;
     this.#unused = page;
   }
@@ -264,6 +335,7 @@ export class Arena {
     this.#blockBytes = grown(new Uint32Array(pages), this.#blockBytes);
     this.#blocks = grown(new Uint16Array(pages), this.#blocks);
     this.#free = grown(new Uint16Array(pages), this.#free);
+    this.#leaving = grown(new Uint8Array(pages), this.#leaving);
     this.#uncut = grown(new Uint32Array(pages), this.#uncut);
     this.#next = grown(new Int32Array(pages), this.#next);
     this.#previous = grown(new Int32Array(pages), this.#previous);
@@ -284,6 +356,10 @@ export class Arena {
     if (previous === NO_PAGE) this.#partial[sizeClass] = next;
     else this.#next[previous] = next;
   }
+}
+
+function blocksAPage(sizeClass: number): number {
+  return Math.floor(PAGE_BYTES / (CLASS_BYTES[sizeClass] as number));
 }
 
 function classOf(bytes: number): number {

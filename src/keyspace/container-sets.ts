@@ -126,6 +126,18 @@ export class ContainerSets {
     return bytes;
   }
 
+  /** Takes the set's blocks out of pages that are to become empty, and returns the head's ref. */
+  moved(head: number): number {
+    const to = this.#arena.moved(head);
+    const words = this.#arena.wordsOf(to);
+    const start = this.#arena.offsetOf(to) / WORD_BYTES;
+    const end = start + HEAD_WORDS + (words[start] as number) * CONTAINER_WORDS;
+    for (let at = start + HEAD_WORDS; at < end; at += CONTAINER_WORDS) {
+      words[at + 1] = this.#arena.moved(words[at + 1] as number);
+    }
+    return to;
+  }
+
   has(head: number, x: number): boolean {
     const words = this.#arena.wordsOf(head);
     const at = placeOf(words, this.#arena.offsetOf(head) / WORD_BYTES, x >>> KEY_SHIFT);

@@ -508,6 +508,17 @@ export class EntryTable {
     return bytes;
   }
 
+  /** Takes the key and the value out of pages of the arena that are to become empty. Views of them mean nothing any more then. */
+  moveBlocks(e: number): void {
+    this.#setWord(e, KEY_REF, this.#arena.moved(this.#word(e, KEY_REF)));
+    const kind = this.valueKind(e);
+    const ref = this.#word(e, VALUE_REF);
+    if (kind === VALUE.CONTAINERS) this.#setWord(e, VALUE_REF, this.#sets.moved(ref));
+    else if (kind === VALUE.SMALL && this.count(e) > INLINE_MEMBERS) {
+      this.#setWord(e, VALUE_REF, this.#arena.moved(ref));
+    }
+  }
+
   // --- the value
 
   valueKind(e: number): ValueKind {

@@ -6,6 +6,7 @@
 import type { Random } from "../clock.js";
 import {
   BACKLOG_BUDGET_MS,
+  COMPACT_PAUSE_MS,
   CRON_BUDGET_MS,
   EVICT_BATCH,
   EVICT_SAMPLE,
@@ -60,6 +61,10 @@ export class Residency {
   /** Where the sweep goes on. */
   #sweepDatabase = 0;
   #sweepEntry = 0;
+  /** Where the compaction goes on, and when the next one begins, on the clock of `performance.now()`. */
+  #compactDatabase = 0;
+  #compactEntry = NO_ENTRY;
+  #compactNotBeforeMs = 0;
   /** Contents of databases that were emptied, whose memory is still to be given back. */
   readonly #dropped: Contents[] = [];
   #droppedEntry = 0;
@@ -195,6 +200,27 @@ export class Residency {
     const begun = performance.now();
     while (this.#dropped.length > 0 && performance.now() < begun + BACKLOG_BUDGET_MS) this.#freeDropped();
     while (!this.#sweep() && performance.now() < begun + CRON_BUDGET_MS);
+    this.#compact(performance.now());
+  }
+
+  /**
+   * Values that have grown, and keys that have left, leave pages of the arena nearly empty: what is still in them moves together, so that
+   * they can be given back. It takes as long as it takes, CRON_BUDGET_MS at a time.
+   */
+  #compact(begunMs: number): void {
+    if (begunMs < this.#compactNotBeforeMs) return;
+    for (; this.#compactDatabase < this.#databases.length; this.#compactDatabase++) {
+      const { arena, entries } = (this.#databases[this.#compactDatabase] as Database).contents;
+      if (this.#compactEntry === NO_ENTRY && arena.thin() === 0) continue;
+      for (let number = this.#compactEntry + 1; number < entries.capacity; number++) {
+        if (entries.isUsed(number)) entries.moveBlocks(number);
+        this.#compactEntry = number;
+        if (performance.now() >= begunMs + CRON_BUDGET_MS) return;
+      }
+      this.#compactEntry = NO_ENTRY;
+    }
+    this.#compactDatabase = 0;
+    this.#compactNotBeforeMs = begunMs + COMPACT_PAUSE_MS;
   }
 
   #freeDropped(): void {

@@ -64,6 +64,8 @@ class WriterLoop {
 
   start(): void {
     this.#port.on("message", (request) => {
+      // It is no work on the file: it need not wait for that, and the writer rests all the same.
+      if (request.trim === true) return trimHeap();
       this.#queue.push(request);
       if (!this.#isRetrying) this.#run();
     });
@@ -125,7 +127,7 @@ class WriterLoop {
     clearImmediate(this.#immediate);
   }
 
-  #perform({ batch, synchronous, sync: syncNumber, settle, trim, close }: WriterRequest): void {
+  #perform({ batch, synchronous, sync: syncNumber, settle, close }: WriterRequest): void {
     if (synchronous !== undefined) this.#synchronous = synchronous;
     if (batch !== undefined) {
       this.#connection.pragma(`synchronous = ${this.#synchronous}`);
@@ -139,7 +141,6 @@ class WriterLoop {
       this.#report({ kind: "synced", number: syncNumber });
     }
     if (settle === true) this.#writer.settleSoon();
-    if (trim === true) trimHeap();
     if (close === true) this.#close();
   }
 

@@ -136,3 +136,68 @@ test("blocks keep what was written to them, do not overlap, and leave nothing be
     { numRuns: 100 },
   );
 });
+
+describe("pages with few blocks in use", () => {
+  test("become empty when their blocks have moved, and the blocks are as they were", () => {
+    const arena = new Arena();
+    const blocks = [8, 24, 1000].flatMap((bytes) =>
+      Array.from({ length: (20 * PAGE_BYTES) / bytes }, (_, i) => ({
+        ref: arena.allocate(bytes),
+        bytes,
+        value: i & 0xff,
+      })),
+    );
+    for (const { ref, bytes, value } of blocks) fill(arena, ref, bytes, value);
+    expect(arena.thin()).toBe(0);
+    const kept = blocks.filter((_, i) => i % 16 === 0);
+    for (const { ref } of blocks.filter((_, i) => i % 16 !== 0)) arena.free(ref);
+    const { usedBytes } = arena;
+    expect(arena.reservedBytes).toBeGreaterThan(8 * usedBytes);
+    expect(arena.thin()).toBeGreaterThan(50);
+    for (const block of kept) block.ref = arena.moved(block.ref);
+    expect(arena.thin()).toBe(0);
+    expect(arena.usedBytes).toBe(usedBytes);
+    expect(arena.reservedBytes).toBeLessThan(usedBytes + 10 * PAGE_BYTES);
+    expect(new Set(kept.map(({ ref }) => ref)).size).toBe(kept.length);
+    for (const { ref, bytes, value } of kept) expect(isFilled(arena, ref, bytes, value)).toBe(true);
+    for (const { ref } of kept) arena.free(ref);
+    expect(arena.usedBytes).toBe(0);
+  });
+
+  test("take no new blocks meanwhile, and what is freed in them goes with them", () => {
+    const arena = new Arena();
+    const perPage = PAGE_BYTES / 64;
+    const refs = Array.from({ length: 10 * perPage }, () => arena.allocate(64));
+    const pageOf = (ref: number) => arena.wordsOf(ref);
+    const left = refs.filter((_, i) => i % perPage < 2);
+    for (const ref of refs.filter((_, i) => i % perPage >= 2)) arena.free(ref);
+    const leaving = arena.thin();
+    expect(leaving).toBe(10);
+    const pages = new Set(left.map(pageOf));
+    const added = Array.from({ length: perPage }, () => arena.allocate(64));
+    expect(added.some((ref) => pages.has(pageOf(ref)))).toBe(false);
+    // Half of them are freed before they could move.
+    for (let i = 0; i < left.length; i += 2) arena.free(left[i] as number);
+    expect(arena.thin()).toBe(leaving);
+    for (let i = 1; i < left.length; i += 2) added.push(arena.moved(left[i] as number));
+    expect(arena.usedBytes).toBe(added.length * 64);
+    expect(arena.reservedBytes).toBe(2 * PAGE_BYTES);
+    // Their numbers are used again.
+    for (let i = 0; i < 10 * perPage; i++) added.push(arena.allocate(64));
+    expect(new Set(added).size).toBe(added.length);
+  });
+
+  test("stay where they are few, or the blocks fill most of their pages", () => {
+    const arena = new Arena();
+    const few = Array.from({ length: (3 * PAGE_BYTES) / 64 }, () => arena.allocate(64));
+    few.forEach((ref, i) => {
+      if (i % 100 !== 0) arena.free(ref);
+    });
+    const full = Array.from({ length: (100 * PAGE_BYTES) / 128 }, () => arena.allocate(128));
+    full.forEach((ref, i) => {
+      if (i % 6 === 0) arena.free(ref);
+    });
+    Array.from({ length: 100 }, () => arena.allocate(PAGE_BYTES * 2));
+    expect(arena.thin()).toBe(0);
+  });
+});

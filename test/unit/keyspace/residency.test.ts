@@ -1,10 +1,11 @@
 /** What stays in memory when it is short: the bound holds, the coldest leave, changes stay until the storage gives them back. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { ManualClock } from "../../../src/clock.js";
 import { KIB, MIB, SMALL_MEMBERS_MAX } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import type { Entry } from "../../../src/keyspace/entry.js";
+import { NO_ENTRY } from "../../../src/keyspace/entry-table.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
 import { keyBytes, randomOf } from "./bytes.js";
 import { StorageInHand } from "./sqlite.js";
@@ -132,6 +133,39 @@ describe("values", () => {
     // Each value was of 1 MiB. What garbage collection owes of earlier tests' empty sets is not counted to the byte.
     expect(Bitmap.usedBytes() - before).toBeLessThan(100 * KIB);
   });
+});
+
+test("what many values have left behind is given back, while the others stay as they are", () => {
+  const { keyspace, database, residency, settle, cycle } = setUp();
+  const keys = 4000;
+  const nameOf = (k: number) => `${"key:".repeat(100)}${k}`;
+  const membersOf = (k: number) => (k % 40 === 0 ? 1500 : 200 + (k % 50));
+  for (let k = 0; k < keys; k++) {
+    keyspace.tick();
+    for (let i = 0; i < membersOf(k); i++) keyspace.setBit(database, keyBytes(nameOf(k)), i * 3001 + k, 1);
+  }
+  const stays = (k: number) => k % 20 === 0;
+  for (let k = 0; k < keys; k++) {
+    keyspace.tick();
+    if (!stays(k)) keyspace.delete(keyspace.lookup(database, nameOf(k)) as Entry);
+  }
+  settle();
+  const { arena, entries } = database.contents;
+  const before = arena.reservedBytes;
+  // While no time passes a cycle does all that there is.
+  vi.useFakeTimers({ toFake: ["performance"] });
+  cycle(1);
+  vi.useRealTimers();
+  expect(residency.keys).toBe(keys / 20);
+  expect(arena.reservedBytes).toBeLessThan(before / 2);
+  for (let k = 0; k < keys; k++) {
+    const entry = entries.findKey(nameOf(k));
+    expect(entry === NO_ENTRY).toBe(!stays(k));
+    if (entry === NO_ENTRY) continue;
+    keyspace.tick();
+    const expected = Array.from({ length: membersOf(k) }, (_, i) => i * 3001 + k);
+    expect(keyspace.bitmap(keyspace.lookup(database, nameOf(k)) as Entry).members).toEqual(Uint32Array.from(expected));
+  }
 });
 
 test("a batch that names an entry which is gone, with all others in memory, can be taken", () => {
