@@ -2,7 +2,7 @@
 // strings, more than is here to measure: their lengths are computed, and the rule is checked with a part of the keys in Redis.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { IDLE_MS } from "../src/config.js";
+import { IDLE_MS, TRIM_PAUSE_MS } from "../src/config.js";
 import { Connection, setBits } from "./support/connection.mjs";
 import { field, info } from "./support/info.mjs";
 import { settle } from "./support/memory.mjs";
@@ -101,6 +101,8 @@ async function loadedAndIdle(year, { progress }) {
       `${name}: ${thousands(members)} members in ${thousands(year.lengths.size)} keys: ${megabytes(loadedBytes)}`,
     );
     await noneResident(connection, progress);
+    // What they have left behind in the heap is given back some time after.
+    await sleep(2 * TRIM_PAUSE_MS);
     const bytes = server.rssBytes() - server.emptyRssBytes;
     progress(`${name}: ${megabytes(bytes)} when no key is in memory`);
     const fileBytes = server.fileBytes("bitmapist.db");

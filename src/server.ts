@@ -199,6 +199,10 @@ export class Server implements ServerContext {
     this.#listener.renewTls();
   }
 
+  trimHeap(): void {
+    this.storage.trimHeap();
+  }
+
   slurp(from: SlurpFrom): Promise<void> {
     return this.#slurps.run(from);
   }
@@ -256,7 +260,7 @@ export class Server implements ServerContext {
   }
 
   #lookAtMemory(): void {
-    if (this.#heapWatch.isTrimDue(noteMemory(this), performance.now())) this.storage.trimHeap();
+    if (this.#heapWatch.isTrimDue(noteMemory(this), performance.now())) this.trimHeap();
   }
 
   #sweepClients(): void {

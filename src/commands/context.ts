@@ -71,6 +71,8 @@ export interface ServerContext {
   renewTls(): void;
   /** Brings the keys of a database of a running Redis into one of ours. Rejects with the reason where not all of them came. */
   slurp(from: { host: string; port: number; database: number; into: number }): Promise<void>;
+  /** Asks that holes in the C library's heap go back to the system. */
+  trimHeap(): void;
   /** Ends the server; `save` commits what has changed first. Rejects when that fails, and then the server goes on. */
   shutdown(options: { save: boolean }): Promise<void>;
   /** Gives a client its number. */

@@ -130,14 +130,15 @@ function doctor({ server }: Client, _argv: Argv, reply: Reply): void {
 }
 
 /**
- * MEMORY PURGE: V8's part only, as the C library's heap and Roaring have no such call. Nobody is served meanwhile, so who asks again and
- * again gets no more of it.
+ * MEMORY PURGE: V8's part at once, and then, on the writer's thread, that of the C library. Nobody is served during the first, so who asks
+ * again and again gets no more of it.
  */
 function purge({ server }: Client, _argv: Argv, reply: Reply): void {
   const { keyspace, memoryMarks } = server;
   // Clocks may be set back.
   if (Math.abs(keyspace.now - memoryMarks.purgedMs) >= PURGE_PAUSE_MS) {
     collectAll();
+    server.trimHeap();
     memoryMarks.purgedMs = keyspace.now;
   }
   reply.ok();

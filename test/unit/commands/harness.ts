@@ -88,6 +88,13 @@ export class TestServer implements ServerContext {
   /** Throws where a test wants it to. */
   renewTls = (): void => {};
 
+  /** How often it was asked for. */
+  trims = 0;
+
+  trimHeap(): void {
+    this.trims++;
+  }
+
   /** What is asked of it; a test says what comes of it. */
   readonly slurped: SlurpFrom[] = [];
   slurpEnds: () => Promise<void> = async () => {};

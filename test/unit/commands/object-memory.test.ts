@@ -160,10 +160,12 @@ describe("MEMORY STATS, DOCTOR and PURGE", () => {
       return isGone;
     };
     expect(await purge(garbageOf())).toBe(true);
+    expect(server.trims).toBe(1);
     const garbage = garbageOf();
     expect(await purge(garbage)).toBe(false);
     server.clock.advance(PURGE_PAUSE_MS);
     expect(await purge(garbage)).toBe(true);
+    expect(server.trims).toBe(2);
   });
 });
 
