@@ -167,6 +167,7 @@ export class Arena {
     const sparse = this.#sparseClasses();
     let leaving = 0;
     for (let page = 0; page < this.#bytes.length; page++) leaving += this.#leaving[page] as number;
+    if (!sparse.includes(1)) return leaving;
     const most = Math.max(this.#bytes.length / THINNED_PART, THINNED_PAGES_MIN);
     for (const part of THIN_PARTS) {
       for (let page = 0; page < this.#bytes.length && leaving < most; page++) {

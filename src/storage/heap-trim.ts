@@ -17,12 +17,14 @@ interface ExtensionLoader {
 /** Where there is another C library than glibc nothing happens. 0.1 ms, and as much again for each megabyte that is given back. */
 export function trimHeap(): void {
   if (Bitmap.usedBytes() > TRIM_NATIVE_BYTES_MAX) return;
-  const connection: ExtensionLoader = new Database(":memory:");
   try {
-    connection.loadExtension("libc.so.6", "malloc_trim");
+    const connection: ExtensionLoader = new Database(":memory:");
+    try {
+      connection.loadExtension("libc.so.6", "malloc_trim");
+    } finally {
+      connection.close();
+    }
   } catch {
     // What it returns when it gave something back is an error to SQLite; and so is a system that has no such function.
-  } finally {
-    connection.close();
   }
 }

@@ -21,7 +21,11 @@ test("the memory of a database that was emptied is given back, and what its chan
   keyspace.committed(batch, batch.words);
   storage.settle();
   expect(batch.words.length).toBeGreaterThan(0);
+  for (let i = 0; i < 2; i++) collectAll();
+  const { byteLength } = batch.words;
+  const full = buffersDownTo(0);
   keyspace.rest();
+  expect(buffersDownTo(full - byteLength)).toBeLessThanOrEqual(full - byteLength);
   // Its memory was taken back for the next batch, and is nobody's now.
   expect(batch.words.length).toBe(0);
   const { arena, entries } = database.contents;
