@@ -160,14 +160,16 @@ export class Arena {
   }
 
   /**
-   * Chooses pages that are to become empty: those with few blocks in use, of classes with many such pages. Values that grow or leave
-   * leave them behind. Returns how many there are; `moved` is to be called for each block in use then.
+   * Chooses pages that are to become empty, when all that were chosen before are: those with few blocks in use, of classes with many such
+   * pages. Values that grow or leave leave them behind. Returns how many there are; `moved` is to be called for each block in use then.
    */
   thin(): number {
-    const sparse = this.#sparseClasses();
     let leaving = 0;
     for (let page = 0; page < this.#bytes.length; page++) leaving += this.#leaving[page] as number;
-    if (!sparse.includes(1)) return leaving;
+    // One after the other: where blocks have moved to is not full yet.
+    if (leaving > 0) return leaving;
+    const sparse = this.#sparseClasses();
+    if (!sparse.includes(1)) return 0;
     const most = Math.max(this.#bytes.length / THINNED_PART, THINNED_PAGES_MIN);
     for (const part of THIN_PARTS) {
       for (let page = 0; page < this.#bytes.length && leaving < most; page++) {

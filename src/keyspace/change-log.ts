@@ -5,8 +5,8 @@
  *
  * A record is `kind | detail << 8 | id's upper 16 bits << 16`, the id's lower 32 bits, then what its kind needs.
  */
-import { MIB } from "../config.js";
-import { giveBack } from "../passing-buffer.js";
+import { FLUSH_BYTES, FLUSH_ENTRIES } from "../config.js";
+import { giveBack, passing } from "../passing-buffer.js";
 import type { Bitmap } from "./bitmap.js";
 import { type Contents, demote, FLAG } from "./contents.js";
 import type { PieceFacts, StoredDatabase } from "./storage.js";
@@ -37,19 +37,20 @@ const MEASURE_WORDS = 5;
 const PIECE_WORDS = 5;
 /** What a changed bit costs: a header of two words, and its offset. */
 export const LOGGED_BIT_BYTES = 3 * WORD_BYTES;
-/** A batch of more memory is given to the collector. */
-const SPARE_BYTES_MAX = 16 * MIB;
+/** A batch of so many bytes is taken as soon as it can be, with what there is to say of its values then: few have more. */
+const SHARED_BYTES_MAX = FLUSH_BYTES + FLUSH_ENTRIES * MEASURE_WORDS * WORD_BYTES;
+
+type Words = Uint32Array<ArrayBuffer> | Uint32Array<SharedArrayBuffer>;
 
 /**
- * Memory for at least `count` words. Where it is to be used again it is shared with the storage's thread: to hand memory over and back makes
- * V8 count it as new each time, and collect all objects of both threads at every flush, which took a tenth of a SETBIT in pipelines.
+ * Memory for at least `count` words. That of most batches is shared with the storage's thread, and used again and again: to hand memory over
+ * and back makes V8 count it as new each time, and collect all objects of both threads at every flush, which took a tenth of a SETBIT in
+ * pipelines. Shared memory can't be given back but by such a collection, so the two that there are stay.
  */
 function newWords(count: number): Words {
   const bytes = count * WORD_BYTES;
-  return new Uint32Array(bytes > SPARE_BYTES_MAX ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes)) as Words;
+  return bytes > SHARED_BYTES_MAX ? new Uint32Array(count) : new Uint32Array(new SharedArrayBuffer(bytes));
 }
-
-type Words = Uint32Array<ArrayBuffer> | Uint32Array<SharedArrayBuffer>;
 
 /** A part of history that is committed as one. */
 export interface Batch {
@@ -151,7 +152,7 @@ export class ChangeLog {
   /** Native values that the batch that is being taken has to write. */
   #held: HeldValue[] = [];
   #words: Words = newWords(INITIAL_WORDS);
-  /** Memory of a batch that was committed, for the next one: growing anew each time would leave holes in the heap. */
+  /** Memory of a batch that was committed, for the next one. */
   #spare: Words | undefined;
   #length = 0;
   /** Bytes of the values that were replaced in this batch, by row and in all. */
@@ -288,17 +289,8 @@ export class ChangeLog {
 
   /** Takes back the memory of a batch that is done with. */
   reuse({ buffer }: Uint32Array): void {
-    if (buffer.byteLength > SPARE_BYTES_MAX) return;
-    if (buffer.byteLength > (this.#spare?.byteLength ?? 0)) this.#spare = new Uint32Array(buffer) as Words;
-  }
-
-  /** Gives back the memory that large batches have left behind. Nothing may have changed since the last batch. */
-  rest(): void {
-    if (this.#spare !== undefined) giveBack(this.#spare.buffer);
-    this.#spare = undefined;
-    if (this.#words.length === INITIAL_WORDS) return;
-    giveBack(this.#words.buffer);
-    this.#words = newWords(INITIAL_WORDS);
+    if (buffer instanceof ArrayBuffer) giveBack(buffer);
+    else if (buffer.byteLength > (this.#spare?.byteLength ?? 0)) this.#spare = new Uint32Array(buffer);
   }
 
   #touch(contents: Contents, entry: number): void {
@@ -388,9 +380,12 @@ function writeHeader(words: Uint32Array, at: number, kind: number, id: number, d
 
 /** The first `length` words in memory for at least `needed`. */
 function grown(words: Words, length: number, needed: number): Words {
-  const larger = newWords(Math.max(words.length * 2, needed));
+  const doubled = words.length * 2;
+  const shared = SHARED_BYTES_MAX / WORD_BYTES;
+  const larger = newWords(needed <= shared ? Math.min(Math.max(doubled, needed), shared) : Math.max(doubled, needed));
   larger.set(words.subarray(0, length));
-  giveBack(words.buffer);
+  if (words.buffer instanceof ArrayBuffer) giveBack(words.buffer);
+  else passing(words.buffer.byteLength);
   return larger;
 }
 

@@ -46,6 +46,8 @@ const LOOP_MEMBERS_MAX = 48;
 const GALLOP_STEP = 8;
 /** Bytes up to here are copied by a loop: calling out of JavaScript costs more. */
 const LOOP_BYTES_MAX = 64;
+/** Blocks of one set that are moved at a time: some 0.5 ms. */
+const MOVED_MAX = 256;
 
 export class ContainerSets {
   readonly #arena: Arena;
@@ -126,16 +128,24 @@ export class ContainerSets {
     return bytes;
   }
 
-  /** Takes the set's blocks out of pages that are to become empty, and returns the head's ref. */
+  /**
+   * Takes the set's blocks out of pages that are to become empty, no more than MOVED_MAX of them: the others when it is called again. Returns
+   * the head's ref.
+   */
   moved(head: number): number {
-    const to = this.#arena.moved(head);
-    const words = this.#arena.wordsOf(to);
-    const start = this.#arena.offsetOf(to) / WORD_BYTES;
+    const words = this.#arena.wordsOf(head);
+    const start = this.#arena.offsetOf(head) / WORD_BYTES;
     const end = start + HEAD_WORDS + (words[start] as number) * CONTAINER_WORDS;
-    for (let at = start + HEAD_WORDS; at < end; at += CONTAINER_WORDS) {
-      words[at + 1] = this.#arena.moved(words[at + 1] as number);
+    let moves = 0;
+    // The head last: without memory for a block the set is as it was.
+    for (let at = start + HEAD_WORDS; at < end && moves < MOVED_MAX; at += CONTAINER_WORDS) {
+      const ref = words[at + 1] as number;
+      const to = this.#arena.moved(ref);
+      if (to === ref) continue;
+      words[at + 1] = to;
+      moves++;
     }
-    return to;
+    return this.#arena.moved(head);
   }
 
   has(head: number, x: number): boolean {

@@ -1057,9 +1057,8 @@ export class Keyspace {
     for (const { contents } of this.databases) contents.created.committed(batch.number);
   }
 
-  /** Gives back memory that only changes need. To be called when all are committed, and when there were none for some time. */
+  /** Gives back what changes have left. To be called when all are committed, and when there were none for some time. */
   rest(): void {
-    this.#log.rest();
     collectPassed();
   }
 

@@ -12,6 +12,8 @@ export type Pair = readonly [row: Bitmap, column: Bitmap];
 /** Most different sets of the pairs that are counted together, and most pairs. */
 export const SETS_MAX = 256;
 export const PAIRS_MAX = 16_384;
+/** Members of all sets together that are laid out at a time: each set has an equal part of that room. */
+export const MEMBERS_MAX = 2 ** 20;
 
 const ID_LAST = 2 ** 32 - 1;
 const WORD_BYTES = 4;
@@ -24,15 +26,13 @@ const SET_WORDS = 3;
 const PAIR_WORDS = 3;
 /** The bits of a set: for 4,096 ids, all of one more block, and up to where a step of 32 bytes may end. */
 const BITS_WORDS = (4096 + 65_536) / 32 + 16;
-/** Members of all sets together that are there at a time. */
-const MEMBERS_WORDS = 2 ** 20;
 
 const SETS = NUMBERS + NUMBERS_WORDS;
 const PAIRS = SETS + SETS_MAX * SET_WORDS;
 const BITS = PAIRS + PAIRS_MAX * PAIR_WORDS;
 const MEMBERS = BITS + SETS_MAX * BITS_WORDS;
 /** 6.9 MB, of which the system gives what was written to. */
-const MEMORY_BYTES = (MEMBERS + MEMBERS_WORDS) * WORD_BYTES;
+const MEMORY_BYTES = (MEMBERS + MEMBERS_MAX) * WORD_BYTES;
 
 /** What is used of it here: its types are among those of browsers only. */
 declare const WebAssembly: {
@@ -72,7 +72,7 @@ export function sharedIds(pairs: readonly Pair[]): number[] {
   const { words, count } = module;
   const rows = new Set(pairs.map(([row]) => row));
   const sets = new Set([...rows, ...pairs.map(([, column]) => column)]);
-  const room = Math.floor(MEMBERS_WORDS / sets.size);
+  const room = Math.floor(MEMBERS_MAX / sets.size);
   const places = new Map<Bitmap, Place>();
   for (const set of sets) places.set(set, new Place(set, words, places.size, room));
   pairs.forEach(([row, column], i) => {

@@ -4,7 +4,7 @@
  */
 import type { Bitmap } from "./bitmap.js";
 import { ARRAY_MEMBERS_MAX } from "./portable-format.js";
-import { type Pair, sharedIds } from "./shared-ids.js";
+import { MEMBERS_MAX, type Pair, sharedIds } from "./shared-ids.js";
 
 /** Rows and columns that are counted together: 128 of each have the sets and the pairs that `sharedIds` takes. */
 const TILE = 128;
@@ -13,7 +13,7 @@ const CONTAINER = 65_536;
 
 /** What steps take, in nanoseconds, measured; only which way is chosen depends on it. */
 const PAIR_COST = { call: 60, container: 20, member: 1.2, arrays: 100, arrayMember: 0.36, bitsets: 420 };
-const NUMBERS_COST = { tile: 100_000, pair: 100, setInBlock: 12, member: 2.5, pairId: 0.0086 };
+const NUMBERS_COST = { count: 100_000, countPair: 40, pair: 100, setInBlock: 12, member: 2.5, pairId: 0.0086 };
 /** Of two arrays of a container, members of the longer one that are looked at for each of the shorter. */
 const GALLOP = 40;
 
@@ -70,10 +70,14 @@ function numbersCost(rows: readonly Bitmap[], columns: readonly Bitmap[], reach:
   // Each pair looks at the ids that its tile's rows have, at most all there are; each block, at all sets.
   const ids = Math.min(rowMembers / down, containers * CONTAINER);
   const blocks = Math.min(rowMembers / down, containers);
-  const { tile, pair, setInBlock, member, pairId } = NUMBERS_COST;
+  const { count, countPair, pair, setInBlock, member, pairId } = NUMBERS_COST;
   const setCost = setInBlock * blocks * sets.length + member * sum(sets, ({ members }) => members);
   const pairs = sum(rows, (_, r) => reach(r).end - reach(r).first);
-  return tile * across * down + setCost * Math.max(across, down) + (pair + pairId * ids) * pairs;
+  // Of a set among many there is room for few members at a time, and each time all pairs are counted.
+  const largest = Math.max(0, ...sets.map(({ members }) => members));
+  const counts = Math.ceil((largest * Math.min(sets.length, 2 * TILE)) / MEMBERS_MAX) * across * down;
+  const countCost = (count + (countPair * pairs) / (across * down)) * counts;
+  return countCost + setCost * Math.max(across, down) + (pair + pairId * ids) * pairs;
 }
 
 /** Sums no further than above `nsMax`. */

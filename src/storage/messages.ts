@@ -1,15 +1,10 @@
-/** What the server's thread and the storage's threads say to each other. Only plain data crosses. */
+/** What the server's thread and the storage's threads say to each other. Only plain data crosses, and the memory of batches. */
 import type { WriterFigures } from "./writer.js";
 
 export interface WriterData {
   path: string;
   /** SQLite's `synchronous`: FULL syncs each commit, NORMAL only checkpoints. */
   synchronous: "FULL" | "NORMAL";
-}
-
-/** Memory that is not shared goes with the words, and is nobody else's then. */
-export function handedOver({ buffer }: Uint32Array): ArrayBuffer[] {
-  return buffer instanceof ArrayBuffer ? [buffer] : [];
 }
 
 export interface WriterRequest {
@@ -42,4 +37,9 @@ export type WriterReport =
 export interface BackupData {
   path: string;
   target: string;
+}
+
+/** What is to be handed over with words: memory that is not shared, which is nobody else's then. */
+export function transferOf({ buffer }: Uint32Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer ? [buffer] : [];
 }

@@ -11,7 +11,7 @@ import { limitYoungSpace } from "../v8-flags.js";
 import { backupInThread } from "./backup-thread.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
 import { walBytes } from "./look.js";
-import { handedOver, type WriterData, type WriterReport, type WriterRequest } from "./messages.js";
+import { transferOf, type WriterData, type WriterReport, type WriterRequest } from "./messages.js";
 import { Reader } from "./reader.js";
 import { type Connection, connect } from "./schema.js";
 import { TurnSnapshot } from "./turn-snapshot.js";
@@ -75,7 +75,7 @@ export class SqliteStorage extends Reader implements DurableStorage {
     const { number, words } = batch;
     return new Promise((resolve, reject) => {
       this.#committed.set(number, { resolve, reject });
-      this.#ask({ batch: { number, words } }, handedOver(words));
+      this.#ask({ batch: { number, words } }, transferOf(words));
     });
   }
 

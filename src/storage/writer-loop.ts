@@ -11,7 +11,7 @@ import {
 import { reasonOf } from "../errors.js";
 import { collectAll } from "../passing-buffer.js";
 import { trimHeap } from "./heap-trim.js";
-import { handedOver, type WriterData, type WriterReport, type WriterRequest } from "./messages.js";
+import { transferOf, type WriterData, type WriterReport, type WriterRequest } from "./messages.js";
 import { realFile } from "./real-file.js";
 import { type Connection, connect } from "./schema.js";
 import { sync } from "./sync.js";
@@ -65,7 +65,7 @@ class WriterLoop {
   start(): void {
     this.#port.on("message", (request) => {
       // It is no work on the file: it need not wait for that, and the writer rests all the same.
-      if (request.trim === true) return trimHeap();
+      if (request.trim === true) return void setTimeout(trimHeap, FREED_MS);
       this.#queue.push(request);
       if (!this.#isRetrying) this.#run();
     });
@@ -133,7 +133,7 @@ class WriterLoop {
       this.#connection.pragma(`synchronous = ${this.#synchronous}`);
       this.#writer.flush(batch);
       const { number, words } = batch;
-      this.#report({ kind: "committed", number, words, figures: this.#writer.figures }, handedOver(words));
+      this.#report({ kind: "committed", number, words, figures: this.#writer.figures }, transferOf(words));
       this.#reportSettled();
     }
     if (syncNumber !== undefined) {

@@ -364,13 +364,28 @@ describe("batches", () => {
     expect(recordsOf({ number: 1, words: moved.subarray(3) })).toEqual(recordsOf({ number: 1, words }));
   });
 
-  test("come as before after memory was given back", () => {
+  test("of a usual size are written into the same memory in turn, which is shared; larger ones have their own", () => {
     const log = new ChangeLog();
-    const large = entryOf(1, "a");
-    for (let i = 0; i < 100_000; i++) log.bit(...large, i, 1);
-    log.reuse(take(log).words);
-    log.rest();
-    log.rest();
+    const bits = entryOf(1, "a");
+    const batchOf = (count: number) => {
+      for (let i = 0; i < count; i++) log.bit(...bits, i, 1);
+      return take(log);
+    };
+    const first = batchOf(300_000);
+    expect(first.words.buffer).toBeInstanceOf(SharedArrayBuffer);
+    const second = batchOf(300_000);
+    log.reuse(first.words);
+    log.reuse(second.words);
+    expect(second.words.buffer).not.toBe(first.words.buffer);
+    // What is open was begun before the first was given back, and has grown since.
+    batchOf(1);
+    const third = batchOf(300_000);
+    expect([first, second].map(({ words }) => words.buffer)).toContain(third.words.buffer);
+    const large = batchOf(1_000_000);
+    expect(large.words.buffer).toBeInstanceOf(ArrayBuffer);
+    expect(recordsOf(large).length).toBe(1_000_001);
+    log.reuse(large.words);
+    expect(large.words.length).toBe(0);
     log.bit(...entryOf(2, "b"), 5, 1);
     expect(recordsOf(take(log))).toEqual([["bit", 2, 5, 1], unchanged(2)]);
   });

@@ -18,6 +18,16 @@ const members = fc
   .tuple(fc.array(member, { minLength: 1, maxLength: 200, size: "max" }), fc.array(series, { maxLength: 4 }))
   .map(([single, more]) => [...new Set([...single, ...more.flat()])].sort((a, b) => a - b));
 
+/** An arena that has no memory after so many blocks more. */
+class FailingArena extends Arena {
+  allocationsLeft = Number.POSITIVE_INFINITY;
+
+  override allocate(bytes: number): number {
+    if (this.allocationsLeft-- === 0) throw new RangeError("no memory");
+    return super.allocate(bytes);
+  }
+}
+
 function portableOf(native: InstanceType<typeof RoaringBitmap32>): Buffer {
   const out = Buffer.alloc(native.getSerializationSizeInBytes("portable"));
   native.serialize("portable", out);
@@ -167,5 +177,33 @@ describe("changes", () => {
     expect(read(sets, head).length).toBe(65_536);
     expect(sets.has(head, 65_535)).toBe(false);
     expect(sets.has(head, 2 * 65_536)).toBe(false);
+  });
+
+  test("its blocks leave nearly empty pages, some at a time, and without memory for one it stays as it is", () => {
+    const arena = new FailingArena();
+    const sets = new ContainerSets(arena);
+    const xs = Array.from({ length: 2000 }, (_, i) => [i * 65_536, i * 65_536 + 1 + i]).flat();
+    // Each of its containers has neighbours that go.
+    const others: number[] = [];
+    let head = make(sets, xs.slice(0, 2), false);
+    for (const x of xs.slice(2)) {
+      for (let i = 0; i < 30; i++) others.push(arena.allocate(4));
+      head = sets.add(head, x);
+    }
+    for (const ref of others) arena.free(ref);
+    const before = arena.reservedBytes;
+    expect(arena.thin()).toBeGreaterThan(0);
+    arena.allocationsLeft = 5;
+    expect(() => sets.moved(head)).toThrow("no memory");
+    expect(read(sets, head)).toEqual(xs);
+    arena.allocationsLeft = Number.POSITIVE_INFINITY;
+    let calls = 0;
+    for (; arena.thin() > 0 && calls < 100; calls++) head = sets.moved(head);
+    expect(calls).toBeGreaterThan(1);
+    expect(calls).toBeLessThan(100);
+    expect(read(sets, head)).toEqual(xs);
+    expect(arena.reservedBytes).toBeLessThan(before);
+    sets.free(head);
+    expect(arena.usedBytes).toBe(0);
   });
 });
