@@ -40,6 +40,9 @@ export const LOGGED_BIT_BYTES = 3 * WORD_BYTES;
 /** A batch of so many bytes is taken as soon as it can be, with what there is to say of its values then: few have more. */
 const SHARED_BYTES_MAX = FLUSH_BYTES + FLUSH_ENTRIES * MEASURE_WORDS * WORD_BYTES;
 
+/** It is whole as soon as so small a part of it is needed. */
+const SHARED_STEPS = 8;
+
 type Words = Uint32Array<ArrayBuffer> | Uint32Array<SharedArrayBuffer>;
 
 /**
@@ -380,13 +383,18 @@ function writeHeader(words: Uint32Array, at: number, kind: number, id: number, d
 
 /** The first `length` words in memory for at least `needed`. */
 function grown(words: Words, length: number, needed: number): Words {
-  const doubled = words.length * 2;
-  const shared = SHARED_BYTES_MAX / WORD_BYTES;
-  const larger = newWords(needed <= shared ? Math.min(Math.max(doubled, needed), shared) : Math.max(doubled, needed));
+  const larger = newWords(roomFor(needed, words.length));
   larger.set(words.subarray(0, length));
   if (words.buffer instanceof ArrayBuffer) giveBack(words.buffer);
   else passing(words.buffer.byteLength);
   return larger;
+}
+
+/** Twice what there was; shared memory is soon as large as it gets, since what it has outgrown waits for a collection of all objects. */
+function roomFor(needed: number, before: number): number {
+  const room = Math.max(before * 2, needed);
+  const shared = SHARED_BYTES_MAX / WORD_BYTES;
+  return needed <= shared && room > shared / SHARED_STEPS ? shared : room;
 }
 
 function wordsFor(bytes: number): number {
