@@ -7,7 +7,7 @@ import { reasonOf, StartError } from "../errors.js";
 import { MigrateError, type Source, type Target, type There } from "../migrate/item.js";
 import type { MoveReport } from "../migrate/move-report.js";
 import { toBytes } from "../options/kinds.js";
-import { tuneV8 } from "../v8-flags.js";
+import { limitYoungSpace, tuneV8 } from "../v8-flags.js";
 import { madeFile } from "./made-file.js";
 import { summaryLines } from "./move-summary.js";
 import { ProgressDisplay } from "./progress-display.js";
@@ -123,7 +123,7 @@ async function openStore(db: string) {
   const { Store } = await import("../store.js");
   const store = Store.open(db, tell);
   // Its thread, which has started by now, takes the flag back.
-  tuneV8();
+  limitYoungSpace();
   return store;
 }
 

@@ -3,6 +3,7 @@
  * `shared-ids.wat`, which says how it counts and why it is none of JavaScript. The memory is bounded: of a large set only some members are
  * there at a time. It must not know what the sets are for.
  */
+import { OFFSET_MAX } from "../config.js";
 import type { Bitmap } from "./bitmap.js";
 import { SHARED_IDS_WASM } from "./shared-ids-wasm.js";
 
@@ -15,7 +16,6 @@ export const PAIRS_MAX = 16_384;
 /** Members of all sets together that are laid out at a time: each set has an equal part of that room. */
 export const MEMBERS_MAX = 2 ** 20;
 
-const ID_LAST = 2 ** 32 - 1;
 const WORD_BYTES = 4;
 const PAGE_BYTES = 65_536;
 
@@ -84,9 +84,9 @@ export function sharedIds(pairs: readonly Pair[]): number[] {
   const rowsEnd = SETS + rows.size * SET_WORDS;
   const setsEnd = SETS + sets.size * SET_WORDS;
   const pairsEnd = PAIRS + pairs.length * PAIR_WORDS;
-  for (let last = -1; last < ID_LAST; ) {
+  for (let last = -1; last < OFFSET_MAX; ) {
     const counted = last;
-    last = ID_LAST;
+    last = OFFSET_MAX;
     for (const place of places.values()) last = Math.min(last, place.fill(counted));
     count(bytes(NUMBERS), bytes(SETS), bytes(rowsEnd), bytes(setsEnd), bytes(PAIRS), bytes(pairsEnd), last);
   }
@@ -133,7 +133,7 @@ class Place {
       this.#words[end] = ~this.#last;
       this.#write(start, end);
     }
-    return this.#read < cardinality ? this.#last : ID_LAST;
+    return this.#read < cardinality ? this.#last : OFFSET_MAX;
   }
 
   #write(start: number, end: number): void {
