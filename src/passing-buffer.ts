@@ -47,6 +47,17 @@ export function giveBack(buffer: ArrayBufferLike): void {
   structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
 }
 
+/** `to` with the first `length` numbers of `from`, whose memory is given back. */
+export function movedTo<T extends Uint32Array | Float64Array>(
+  from: Uint32Array | Float64Array,
+  to: T,
+  length = from.length,
+): T {
+  to.set(from.subarray(0, length));
+  giveBack(from.buffer);
+  return to;
+}
+
 /** Collects all JavaScript objects that are out of use, old ones too, which takes some 10 ms for 50 MB of them. */
 export function collectAll(): void {
   collector()();

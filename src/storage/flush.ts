@@ -9,7 +9,7 @@ import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log
 import { keyHash } from "../keyspace/hash.js";
 import { NO_DEADLINE, type PieceFacts, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
-import { giveBack } from "../passing-buffer.js";
+import { giveBack, movedTo } from "../passing-buffer.js";
 import type { Garbage } from "./garbage.js";
 import { type ChangedRow, LogEncoder, lastBits, logChecksum } from "./log.js";
 import { RowTable } from "./row-table.js";
@@ -310,8 +310,8 @@ class Changes implements BatchVisitor {
   }
 
   #growBits(room: number): void {
-    this.#bits = resized(this.#bits, new Float64Array(room), this.#bitCount);
-    this.#rowOfBit = resized(this.#rowOfBit, new Uint32Array(room), this.#bitCount);
+    this.#bits = movedTo(this.#bits, new Float64Array(room), this.#bitCount);
+    this.#rowOfBit = movedTo(this.#rowOfBit, new Uint32Array(room), this.#bitCount);
     giveBack(this.#bitsByRow.buffer);
     this.#bitsByRow = new Float64Array(0);
   }
@@ -393,19 +393,12 @@ class Changes implements BatchVisitor {
   }
 
   #growRows(room: number): void {
-    this.#byteLengths = resized(this.#byteLengths, new Uint32Array(room));
-    this.#cardinalities = resized(this.#cardinalities, new Float64Array(room));
-    this.#bitCounts = resized(this.#bitCounts, new Uint32Array(room));
-    this.#bitsFrom = resized(this.#bitsFrom, new Uint32Array(room));
+    this.#byteLengths = movedTo(this.#byteLengths, new Uint32Array(room));
+    this.#cardinalities = movedTo(this.#cardinalities, new Float64Array(room));
+    this.#bitCounts = movedTo(this.#bitCounts, new Uint32Array(room));
+    this.#bitsFrom = movedTo(this.#bitsFrom, new Uint32Array(room));
     this.#bitsEnds = new Uint32Array(room);
   }
-}
-
-/** `to` with the first `length` numbers of `from`, whose memory is given back. */
-function resized<T extends Uint32Array | Float64Array>(from: T, to: T, length = from.length): T {
-  to.set(from.subarray(0, length));
-  giveBack(from.buffer);
-  return to;
 }
 
 function toColumn(deadline: number | undefined): number | null {

@@ -1,5 +1,5 @@
 /** The file's log: its rows as SQLite gives them, and the words in them. Each row is what one flush has changed. */
-import { giveBack } from "../passing-buffer.js";
+import { giveBack, movedTo } from "../passing-buffer.js";
 import type { Connection } from "./schema.js";
 import { checksum } from "./values.js";
 
@@ -117,10 +117,7 @@ export class LogEncoder {
   #reserve(words: number): void {
     const needed = this.#length + words;
     if (needed <= this.#words.length) return;
-    const larger = new Uint32Array(Math.max(this.#words.length * 2, needed));
-    larger.set(this.words);
-    giveBack(this.#words.buffer);
-    this.#words = larger;
+    this.#words = movedTo(this.#words, new Uint32Array(Math.max(this.#words.length * 2, needed)), this.#length);
   }
 }
 

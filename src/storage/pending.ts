@@ -5,7 +5,7 @@
  */
 import { LOG_ROWS_MAX } from "../config.js";
 import { StartError } from "../errors.js";
-import { giveBack, OWN_MEMORY_BYTES, passing } from "../passing-buffer.js";
+import { giveBack, movedTo, OWN_MEMORY_BYTES, passing } from "../passing-buffer.js";
 import { type ChangedRow, eachPart, isLogRow, LOG_PART_BYTES_MIN, LogPart, logRows, logSize } from "./log.js";
 import type { Connection } from "./schema.js";
 
@@ -91,8 +91,8 @@ export class Pending {
     const slot = this.#slotFor(id);
     const newest = this.#newest[slot] as number;
     if (this.#parts === this.#earlier.length) {
-      this.#places = doubled(this.#places);
-      this.#earlier = doubled(this.#earlier);
+      this.#places = movedTo(this.#places, new Uint32Array(2 * this.#places.length));
+      this.#earlier = movedTo(this.#earlier, new Uint32Array(2 * this.#earlier.length));
     }
     const number = this.#parts++;
     this.#places[number] = place;
@@ -202,13 +202,6 @@ export class Pending {
 /** The lowest power of two that is not below `count`. */
 function powerOfTwo(count: number): number {
   return 2 ** Math.ceil(Math.log2(count));
-}
-
-function doubled(array: Uint32Array): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(2 * array.length);
-  larger.set(array);
-  giveBack(array.buffer);
-  return larger;
 }
 
 /** What the file's log holds. Throws StartError where a row of it is not what was written. */
