@@ -104,6 +104,15 @@ export const FLUSH_ENTRIES = 16_384;
  */
 export const FLUSH_ENTRIES_FIRST = 64;
 
+/** Results of BITOP that the file keeps as expressions of other rows, in each database: a start reads them all. */
+export const EXPRESSIONS_MAX = 16_384;
+/** Bytes of the values that have to be made when one source of them changes, at most: they delay the flush that has this change. */
+export const SOURCE_BYTES_MAX = 64 * MIB;
+/** Each counts as so many at least, for what it takes to read its sources. */
+export const EXPRESSION_BYTES_MIN = 32 * KIB;
+/** How many expressions may stand upon each other: who reads the last one reads the sources of all. */
+export const EXPRESSION_DEPTH_MAX = 4;
+
 /**
  * Values in uncommitted batches at which those who write are made to wait: where all of them are new keys, and server and writer
  * share a core, so many take the writer most of a second.

@@ -102,7 +102,7 @@ const LONG_NOT_BYTES = 64 * MIB;
 const LONG_SOURCES_BYTES = 2 * MIB;
 
 /** What an operation gives of one or two values, which it holds as they are now. */
-class Combination implements UnmadeSet {
+export class Combination implements UnmadeSet {
   readonly op: BitOp;
   readonly sources: readonly Bitmap[];
   readonly byteLength: number;

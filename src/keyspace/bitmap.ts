@@ -46,6 +46,8 @@ export class Bitmap implements Value {
   byteLength: number;
   /** How often single bits were asked of it: whoever keeps it may prefer another form for that. */
   bitUses = 0;
+  /** The entry that it was last the value of, as the entry table notes here: whether it still is must be asked there. */
+  entry: number | undefined = undefined;
 
   constructor(set: RoaringSet | UnmadeSet = new RoaringBitmap32(), byteLength = 0) {
     if (set instanceof RoaringBitmap32) this.#set = set;
@@ -319,17 +321,9 @@ export class Bitmap implements Value {
     this.set.serialize("portable", out);
   }
 
-  /**
-   * At most so many bytes `writePortable` will write, without making the set: the smallest of what arrays of the ones, runs between the
-   * zeros, and bitsets would take.
-   */
+  /** At most so many bytes `writePortable` will write, without making the set. */
   get portableBytesMax(): number {
-    if (this.#set !== undefined) return this.portableBytes;
-    const ones = this.cardinality;
-    const runs = this.byteLength * 8 - ones + Math.ceil(this.byteLength / CONTAINER_BYTES);
-    const containers = Math.min(Math.ceil(this.byteLength / CONTAINER_BYTES), ones);
-    const data = Math.min(ones * 2, runs * RUN_BYTES + containers * 2, containers * CONTAINER_BYTES);
-    return HEADER_BYTES + containers * (DESCRIPTOR_BYTES + OFFSET_BYTES + 1) + data;
+    return this.#set === undefined ? portableBytesMax(this) : this.portableBytes;
   }
 
   /** Keeps the value as it is now for one more holder, who will `dispose` of it. */
@@ -400,6 +394,17 @@ const NATIVE_CONTAINER_BYTES = 16 + 8 + 2 + 1 + 2 * 8;
 /** Bytes of native memory that a set of so many containers takes, about. */
 function nativeBytesOf(set: RoaringSet, containers: number): number {
   return set.getSerializationSizeInBytes("portable") + containers * NATIVE_CONTAINER_BYTES;
+}
+
+/**
+ * At most so many bytes a value takes in Roaring's portable format: the smallest of what arrays of the ones, runs between the zeros, and
+ * bitsets would take.
+ */
+export function portableBytesMax({ cardinality, byteLength }: Pick<Value, "cardinality" | "byteLength">): number {
+  const runs = byteLength * 8 - cardinality + Math.ceil(byteLength / CONTAINER_BYTES);
+  const containers = Math.min(Math.ceil(byteLength / CONTAINER_BYTES), cardinality);
+  const data = Math.min(cardinality * 2, runs * RUN_BYTES + containers * 2, containers * CONTAINER_BYTES);
+  return HEADER_BYTES + containers * (DESCRIPTOR_BYTES + OFFSET_BYTES + 1) + data;
 }
 
 /** Bytes of a string that holds the bit `offset`. */

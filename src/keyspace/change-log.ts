@@ -8,7 +8,10 @@
 import { FLUSH_BYTES, FLUSH_ENTRIES } from "../config.js";
 import { giveBack, passing } from "../passing-buffer.js";
 import type { Bitmap } from "./bitmap.js";
+import { BITOPS, type BitOp, Combination } from "./bitmap-op.js";
 import { type Contents, demote, FLAG } from "./contents.js";
+import { NO_ENTRY } from "./entry-table.js";
+import type { Expression } from "./expressions.js";
 import type { PieceFacts, StoredDatabase } from "./storage.js";
 import type { Bit } from "./value.js";
 
@@ -24,6 +27,8 @@ const KIND = {
   measure: 9,
   reserveSlot: 10,
   piece: 11,
+  expression: 12,
+  make: 13,
 } as const;
 
 /** Ids are 47 bits wide: enough for 50,000 new keys a second for 89 years. */
@@ -131,6 +136,10 @@ export interface BatchVisitor {
   measure(id: number, byteLength: number, cardinality: number): void;
   /** The set of a value that was replaced, in Roaring's portable format. */
   value(id: number, portable: Uint8Array): void;
+  /** The set of a value that was replaced is what an operation makes of other rows, as they are at the end of the batch. */
+  expression(id: number, expression: Expression): void;
+  /** The row's value, if it is an expression, is to be made as it was before the batch: something that it is made of changes. */
+  make(id: number): void;
   create(id: number, slot: number, key: string): void;
   /** The row got another name, or another database. */
   rekey(id: number, slot: number, key: string): void;
@@ -192,13 +201,37 @@ export class ChangeLog {
   }
 
   value(contents: Contents, entry: number): void {
-    const flags = this.#touchValue(contents, entry);
+    this.#touchValue(contents, entry);
     const { entries } = contents;
-    const id = entries.id(entry);
     const bytes = entries.native(entry)?.portableBytesMax ?? entries.portableBytes(entry);
+    this.#countReplaced(entries.id(entry), this.#express(contents, entry, bytes) ? 0 : bytes);
+    entries.setFlags(entry, entries.flags(entry) | FLAG.REWRITTEN);
+  }
+
+  #countReplaced(id: number, bytes: number): void {
     this.#valueBytes += bytes - (this.#replaced.get(id) ?? 0);
     this.#replaced.set(id, bytes);
-    contents.entries.setFlags(entry, flags | FLAG.REWRITTEN);
+  }
+
+  /** Notes that a value is an expression, if it is one of values that are rows', and will be at the end of the batch if nothing is told of them. */
+  #express({ entries, expressions }: Contents, entry: number, bytes: number): boolean {
+    const combination = entries.native(entry)?.unmade;
+    if (!(combination instanceof Combination)) return false;
+    const sources = combination.sources.map((source) => entries.entryOf(source));
+    if (sources.includes(NO_ENTRY)) return false;
+    const expression = { op: combination.op, sources: sources.map((source) => entries.id(source)) };
+    if (!expressions.add(entries.id(entry), expression, bytes)) return false;
+    for (const linked of [entry, ...sources]) entries.setFlags(linked, entries.flags(linked) | FLAG.LINKED);
+    return true;
+  }
+
+  /** The value of a row changes: what the expressions are that it is in has to be made before. */
+  #release({ entries, expressions }: Contents, entry: number): void {
+    entries.setFlags(entry, entries.flags(entry) & ~FLAG.LINKED);
+    for (const { id, bytes } of expressions.release(entries.id(entry))) {
+      this.#header(KIND.make, id, 0);
+      this.#countReplaced(id, bytes);
+    }
   }
 
   create(contents: Contents, entry: number): void {
@@ -213,7 +246,10 @@ export class ChangeLog {
 
   /** The row, with what has changed of its value, has another entry now. */
   moveValue(source: Contents, from: number, target: Contents, to: number): void {
+    // Expressions are of rows of one database.
+    if (source !== target) this.#release(source, from);
     const flags = source.entries.flags(from);
+    target.entries.setFlags(to, target.entries.flags(to) | (flags & FLAG.LINKED));
     if ((flags & FLAG.REWRITTEN) !== 0) this.value(target, to);
     else if ((flags & FLAG.VALUED) !== 0) this.#touchValue(target, to);
     source.entries.setFlags(from, flags & ~(FLAG.VALUED | FLAG.REWRITTEN));
@@ -221,6 +257,7 @@ export class ChangeLog {
 
   delete(contents: Contents, entry: number): void {
     this.#touch(contents, entry);
+    if ((contents.entries.flags(entry) & FLAG.LINKED) !== 0) this.#release(contents, entry);
     this.#header(KIND.delete, contents.entries.id(entry), 0);
   }
 
@@ -304,7 +341,10 @@ export class ChangeLog {
   #touchValue(contents: Contents, entry: number): number {
     const { entries } = contents;
     entries.setBatch(entry, this.number);
-    const flags = entries.flags(entry);
+    let flags = entries.flags(entry);
+    if ((flags & (FLAG.VALUED | FLAG.LINKED)) === FLAG.VALUED) return flags;
+    if ((flags & FLAG.LINKED) !== 0) this.#release(contents, entry);
+    flags &= ~FLAG.LINKED;
     if ((flags & FLAG.VALUED) !== 0) return flags;
     entries.setFlags(entry, flags | FLAG.VALUED);
     this.#valued.push(entry);
@@ -329,7 +369,12 @@ export class ChangeLog {
   }
 
   #value(contents: Contents, entry: number, id: number): void {
-    const { entries } = contents;
+    const { entries, expressions } = contents;
+    const expression = expressions.get(id);
+    if (expression !== undefined) {
+      this.#expression(id, expression);
+      return;
+    }
     const bitmap = entries.native(entry);
     if (bitmap !== undefined) {
       this.#held.push({ id, bitmap: bitmap.hold(), contents, entry });
@@ -341,6 +386,12 @@ export class ChangeLog {
     this.#words[this.#length++] = bytes;
     entries.writePortable(entry, new Uint8Array(this.#words.buffer, this.#length * WORD_BYTES, bytes));
     this.#length += words;
+  }
+
+  #expression(id: number, { op, sources }: Expression): void {
+    this.#header(KIND.expression, id, 1 + 2 * sources.length, BITOPS.indexOf(op));
+    this.#words[this.#length++] = sources.length;
+    for (const source of sources) this.#pushWide(source);
   }
 
   #named(kind: number, { entries, slot }: Contents, entry: number): void {
@@ -423,6 +474,15 @@ export function readBatch(batch: Batch, visitor: BatchVisitor): void {
       case KIND.value:
         visitor.value(id, bytesAt(words, i + 1, at(i)));
         i += 1 + wordsFor(at(i));
+        break;
+      case KIND.expression: {
+        const sources = Array.from({ length: at(i) }, (_, n) => wide(i + 1 + 2 * n));
+        visitor.expression(id, { op: BITOPS[(head >>> 8) & 0xff] as BitOp, sources });
+        i += 1 + 2 * sources.length;
+        break;
+      }
+      case KIND.make:
+        visitor.make(id);
         break;
       case KIND.create:
         visitor.create(id, at(i), bytesAt(words, i + 2, at(i + 1)).toString("latin1"));

@@ -7,6 +7,7 @@ import { AbsentKeys } from "./absent-keys.js";
 import { Arena } from "./arena.js";
 import { CreatedKeys } from "./created-keys.js";
 import { EntryTable } from "./entry-table.js";
+import { Expressions } from "./expressions.js";
 import type { StoredDatabase } from "./storage.js";
 
 /** Bits of an entry's flags. */
@@ -17,6 +18,8 @@ export const FLAG = {
   VALUED: 2,
   /** The whole value was replaced in it: single bits need not be logged until it is taken. */
   REWRITTEN: 4,
+  /** The row may be in `expressions`, which must be asked before the value changes. */
+  LINKED: 8,
 } as const;
 
 export class Contents {
@@ -36,9 +39,16 @@ export class Contents {
   readonly created: CreatedKeys;
   /** Keys that were looked for and are not there. */
   readonly absent = new AbsentKeys();
+  /** Rows whose values the file has, or will have with the next batches, as expressions of others. */
+  readonly expressions: Expressions;
 
-  constructor({ slot, keys, volatileKeys }: Pick<StoredDatabase, "slot" | "keys" | "volatileKeys">, seed: number) {
+  constructor(
+    { slot, keys, volatileKeys }: Pick<StoredDatabase, "slot" | "keys" | "volatileKeys">,
+    seed: number,
+    expressions = new Expressions(),
+  ) {
     this.slot = slot;
+    this.expressions = expressions;
     this.size = keys;
     this.volatileSize = volatileKeys;
     this.entries = new EntryTable(this.arena, seed);
@@ -53,10 +63,10 @@ export class Contents {
   }
 }
 
-/** Turns a native value of few members into a small one: nobody needs a whole set of it at present. */
+/** Turns a native value of few members into a small one: nobody needs a whole set of it at present. One that is not made stays so. */
 export function demote({ entries }: Contents, number: number): void {
   const bitmap = entries.native(number);
-  if (bitmap === undefined || entries.cardinality(number) > SMALL_MEMBERS_MAX) return;
+  if (bitmap === undefined || bitmap.unmade !== undefined || entries.cardinality(number) > SMALL_MEMBERS_MAX) return;
   entries.setSmall(number, bitmap.members);
   bitmap.dispose();
 }

@@ -547,9 +547,16 @@ export class EntryTable {
     this.dropValue(e);
     const place = this.#freeNatives.pop() ?? this.#natives.length;
     this.#natives[place] = bitmap;
+    bitmap.entry = e;
     this.#setWord(e, VALUE_REF, place);
     this.#setWord(e, COUNT, bitmap.cardinality);
     this.#setByte(e, KIND, VALUE.NATIVE);
+  }
+
+  /** The entry whose value `bitmap` is; NO_ENTRY where it is none's. */
+  entryOf(bitmap: Bitmap): number {
+    const e = bitmap.entry;
+    return e !== undefined && this.isUsed(e) && this.native(e) === bitmap ? e : NO_ENTRY;
   }
 
   #dropNative(place: number): void {

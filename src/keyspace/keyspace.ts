@@ -18,7 +18,7 @@ import {
   SMALL_MEMBERS_MAX,
 } from "../config.js";
 import { collectPassed, passingBuffer } from "../passing-buffer.js";
-import { Bitmap } from "./bitmap.js";
+import { Bitmap, portableBytesMax } from "./bitmap.js";
 import { type Batch, type BatchDraft, ChangeLog, LOGGED_BIT_BYTES } from "./change-log.js";
 import { countContainers } from "./container-counts.js";
 import { ContainersValue } from "./containers-value.js";
@@ -26,6 +26,7 @@ import { Contents, FLAG } from "./contents.js";
 import { Database } from "./database.js";
 import { Entry } from "./entry.js";
 import { type KeysAndOffsets, NO_ENTRY, VALUE, type ValueKind } from "./entry-table.js";
+import type { Expressions } from "./expressions.js";
 import { HASH_MAX } from "./hash.js";
 import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
@@ -110,7 +111,7 @@ export class Keyspace {
   #nextId: number;
   #nextSlot: number;
   /** What the databases are in the file while other data comes in their place, in the order of their numbers. */
-  #replaced: StoredDatabase[] | undefined;
+  #replaced: { stored: StoredDatabase; expressions: Expressions }[] | undefined;
   #expired = FIRST_EXPIRED;
 
   constructor(storage: Storage, clock: Clock, random: Random) {
@@ -122,6 +123,10 @@ export class Keyspace {
     this.databases = [...storage.databases]
       .sort((a, b) => a.number - b.number)
       .map((stored) => new Database(stored.number, new Contents(stored, this.#seed())));
+    for (const { id, slot, op, sources, ...facts } of storage.expressions) {
+      const database = this.databases.find(({ contents }) => contents.slot === slot);
+      database?.contents.expressions.restore(id, { op, sources }, portableBytesMax(facts));
+    }
     this.#nextSlot = storage.nextSlot;
     this.residency = new Residency(this.databases, this.now, random, () => !this.isSettled);
   }
@@ -215,8 +220,9 @@ export class Keyspace {
     if (this.workSince === 0) this.workSince = nanoseconds();
   }
 
-  #adopt({ contents: { entries } }: Database, { key, id, deadline }: StoredKey): number {
+  #adopt({ contents: { entries, expressions } }: Database, { key, id, deadline }: StoredKey): number {
     const number = entries.add(key);
+    if (expressions.has(id)) entries.setFlags(number, FLAG.LINKED);
     entries.setId(number, id);
     entries.setDeadline(number, deadline);
     entries.setLastUse(number, this.residency.now);
@@ -774,7 +780,10 @@ export class Keyspace {
     for (const database of this.databases) {
       this.watches.touchAll(database.number, (key) => this.lookup(database, key) !== undefined);
     }
-    this.#replaced = this.databases.map(storedDatabase);
+    this.#replaced = this.databases.map((database) => ({
+      stored: storedDatabase(database),
+      expressions: database.contents.expressions,
+    }));
     for (const database of this.databases) {
       this.#empty(database);
       this.#log.reserveSlot(database.contents.slot);
@@ -784,7 +793,7 @@ export class Keyspace {
 
   /** The other data is whole: one commit makes it what the databases are. */
   completeReplacement(): void {
-    for (const { slot } of this.#replaced ?? []) this.#log.dropSlot(slot);
+    for (const { stored } of this.#replaced ?? []) this.#log.dropSlot(stored.slot);
     this.#replaced = undefined;
     this.changes++;
   }
@@ -796,7 +805,8 @@ export class Keyspace {
     this.databases.forEach((database, i) => {
       this.#log.dropSlot(database.contents.slot);
       this.residency.drop(database.contents);
-      database.contents = new Contents(replaced[i] as StoredDatabase, this.#seed());
+      const { stored, expressions } = replaced[i] as (typeof replaced)[number];
+      database.contents = new Contents(stored, this.#seed(), expressions);
     });
     this.#replaced = undefined;
     this.changes++;

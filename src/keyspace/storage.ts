@@ -4,6 +4,7 @@
  */
 import type { Bitmap } from "./bitmap.js";
 import type { Batch } from "./change-log.js";
+import type { Expression } from "./expressions.js";
 
 /** The deadline of a key that does not expire. */
 export const NO_DEADLINE = Number.POSITIVE_INFINITY;
@@ -22,6 +23,12 @@ export interface StoredKey {
   hash: number;
   key: string;
   deadline: number;
+}
+
+/** A row whose value is kept as an expression of other rows of the same slot. */
+export interface StoredExpression extends Expression, ValueFacts {
+  id: number;
+  slot: number;
 }
 
 /** What can be said of a value without its bits. */
@@ -54,6 +61,9 @@ export interface Storage {
   /** An id above every id in the file, and a slot above every slot, as of the opening. */
   readonly nextId: number;
   readonly nextSlot: number;
+
+  /** All rows that are kept as expressions, as of the opening. */
+  readonly expressions: readonly StoredExpression[];
 
   find(slot: number, key: string): StoredKey | undefined;
   /** The value of a row that `find` or a listing gave. Throws DamagedError when it is not what was written. */

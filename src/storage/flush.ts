@@ -5,7 +5,10 @@
  * the log, for the Folder to bring them home.
  */
 import type { Statement } from "better-sqlite3";
+import { DamagedError } from "../errors.js";
+import type { Bitmap } from "../keyspace/bitmap.js";
 import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log.js";
+import type { Expression } from "../keyspace/expressions.js";
 import { keyHash } from "../keyspace/hash.js";
 import { NO_DEADLINE, type PieceFacts, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
@@ -28,6 +31,7 @@ class RowChange {
   slot = 0;
   deadline: number | undefined = undefined;
   portable: Uint8Array | undefined = undefined;
+  expression: Expression | undefined = undefined;
 }
 
 /** Of a row of which nothing but bits has changed. */
@@ -43,6 +47,13 @@ export interface Flushed {
   logWords: Uint8Array;
   /** Names that were added to the index. */
   named: number;
+}
+
+/** What the log has of rows. */
+export interface LoggedBits {
+  has(id: number): boolean;
+  /** In the order of their change, each as `offset * 2 + bit`. */
+  bits(id: number): Iterable<number>;
 }
 
 /** Bits and rows of a batch that there is room for at first. A power of two. */
@@ -63,13 +74,16 @@ export class Flusher {
   readonly #deltaBytes: Statement<[number], { bytes: number }>;
   readonly #deleteDatabase: Statement<[number]>;
   readonly #insertDatabase: Statement<[number, number, number, number]>;
+  readonly #setChunkBytes: Statement<[number, number]>;
   readonly #appendLog: Statement<[number, Uint8Array, number]>;
   readonly #appendValue: Statement<[number, number, number, number, number]>;
   readonly #log = new LogEncoder();
+  readonly #warn: (message: string) => void;
   #changes = new Changes();
   #nextLogRow: number;
 
-  constructor(connection: Connection, values: Values, garbage: Garbage) {
+  constructor(connection: Connection, values: Values, garbage: Garbage, warn: (message: string) => void) {
+    this.#warn = warn;
     this.#connection = connection;
     this.#values = values;
     this.#garbage = garbage;
@@ -82,6 +96,7 @@ export class Flusher {
     this.#updateValue = connection.prepare(
       "UPDATE keys SET byte_length = ?, cardinality = ?, chunk_bytes = ?, delta_bytes = 0 WHERE id = ?",
     );
+    this.#setChunkBytes = connection.prepare("UPDATE keys SET chunk_bytes = ? WHERE id = ?");
     this.#deltaBytes = connection.prepare("SELECT delta_bytes AS bytes FROM keys WHERE id = ?");
     this.#deleteDatabase = connection.prepare("DELETE FROM databases WHERE number = ?");
     this.#insertDatabase = connection.prepare(
@@ -109,14 +124,15 @@ export class Flusher {
     this.#log.rest();
   }
 
-  /** Commits the batch, or throws and leaves the database as it was. `isPending` says whether the log has bits of a row. */
-  flush(batch: Batch, isPending: (id: number) => boolean): Flushed {
+  /** Commits the batch, or throws and leaves the database as it was. */
+  flush(batch: Batch, logged: LoggedBits): Flushed {
     const changes = this.#changes;
     changes.read(batch);
     this.#log.clear();
     const flushed: Flushed = { replaced: new Map(), changedRows: 0, logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
+        for (const id of changes.unmade) this.#make(id, changes, logged);
         for (const piece of changes.pieces) this.#append(...piece);
         // In the order of the ids, which is the order of the rows on the pages.
         for (const id of changes.ids()) this.#flushRow(id, changes.indexOf(id), changes, flushed);
@@ -128,13 +144,32 @@ export class Flusher {
           this.#insertDatabase.run(slot, number, keys, volatileKeys);
           this.#garbage.keepSlot(slot);
         }
-        for (const id of flushed.replaced.keys()) if (isPending(id)) this.#log.replaced(id);
+        for (const id of flushed.replaced.keys()) if (logged.has(id)) this.#log.replaced(id);
         flushed.logWords = this.#appendLogRow();
         // Immediate: a transaction that reads first could not wait for somebody else's lock.
       })
       .immediate();
     if (flushed.logWords.length > 0) this.#nextLogRow++;
     return flushed;
+  }
+
+  /** What an expression gives becomes the row's value, before anything that it is of changes. */
+  #make(id: number, changes: Changes, logged: LoggedBits): void {
+    if (changes.isReplaced(id) || !this.#values.isExpression(id)) return;
+    let value: Bitmap | undefined;
+    try {
+      value = this.#values.load(id, (row) => logged.bits(row));
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      // It stays damaged: what it was of is not any more.
+      this.#warn(error.message);
+      this.#values.lose(id);
+    }
+    if (value === undefined) return;
+    const portable = new Uint8Array(value.portableBytes);
+    value.writePortable(portable);
+    value.dispose();
+    this.#setChunkBytes.run(this.#values.replace(id, portable), id);
   }
 
   #flushRow(id: number, index: number, changes: Changes, flushed: Flushed): void {
@@ -159,28 +194,34 @@ export class Flusher {
 
   #insert(
     id: number,
-    { key, slot, deadline, portable }: RowChange,
+    { key, slot, deadline, portable, expression }: RowChange,
     { byteLength, cardinality, bits }: ChangedRow,
   ): void {
     if (key === undefined) throw new Error(`change log: row ${id} is new and has no key`);
-    const bytes = this.#values.insert(id, portable ?? portableOf(lastBits(bits).ones));
+    let bytes = 0;
+    if (expression === undefined) bytes = this.#values.insert(id, portable ?? portableOf(lastBits(bits).ones));
+    else this.#values.express(id, expression);
     const name = Buffer.from(key, "latin1");
     this.#insertKey.run(id, slot, keyHash(key), name, byteLength, cardinality, toColumn(deadline), bytes);
   }
 
-  #update(id: number, { key, slot, deadline, portable }: RowChange, changed: ChangedRow, flushed: Flushed): void {
+  #update(id: number, change: RowChange, changed: ChangedRow, flushed: Flushed): void {
+    const { key, slot, deadline, portable, expression } = change;
     if (key !== undefined) {
       this.#updateName.run(slot, keyHash(key), Buffer.from(key, "latin1"), id);
       this.#garbage.keepSlot(slotOfPieces(id));
       flushed.named++;
     }
     if (deadline !== undefined) this.#updateDeadline.run(toColumn(deadline), id);
-    if (portable !== undefined) {
+    if (portable !== undefined || expression !== undefined) {
       // A row whose slot was dropped earlier may be gone, and what was still done to it with it.
       const row = this.#deltaBytes.get(id);
       if (row === undefined) return;
       flushed.replaced.set(id, row.bytes);
-      this.#updateValue.run(changed.byteLength, changed.cardinality, this.#values.replace(id, portable), id);
+      let bytes = 0;
+      if (portable !== undefined) bytes = this.#values.replace(id, portable);
+      else if (expression !== undefined) this.#values.express(id, expression);
+      this.#updateValue.run(changed.byteLength, changed.cardinality, bytes, id);
     } else if (changed.bits.length > 0) {
       this.#log.changed(id, changed);
       flushed.changedRows++;
@@ -219,6 +260,8 @@ class Changes implements BatchVisitor {
   readonly reservedSlots = new Set<number>();
   readonly databases = new Map<number, StoredDatabase>();
   readonly pieces: Parameters<BatchVisitor["piece"]>[] = [];
+  /** Rows whose values are to be made as they were before, where they are expressions. */
+  readonly unmade = new Set<number>();
   /** Rows in the order in which they came; what is told of one is at its index. */
   readonly #rows = new RowTable();
   readonly #of = new Map<number, RowChange>();
@@ -245,6 +288,7 @@ class Changes implements BatchVisitor {
     this.reservedSlots.clear();
     this.databases.clear();
     this.pieces.length = 0;
+    this.unmade.clear();
     this.#bitCount = 0;
     if (this.#bits.length > ROOM_BITS_MAX) this.#growBits(ROOM_MIN);
     readBatch(batch, this);
@@ -267,6 +311,12 @@ class Changes implements BatchVisitor {
 
   of(index: number): RowChange {
     return this.#of.get(index) ?? BITS_ONLY;
+  }
+
+  /** Whether nothing is left of what a row's value was before. */
+  isReplaced(id: number): boolean {
+    const change = this.of(this.#rows.indexOf(id));
+    return change.deleted || change.portable !== undefined || change.expression !== undefined;
   }
 
   byteLength(index: number): number {
@@ -331,6 +381,16 @@ class Changes implements BatchVisitor {
     const index = this.#row(id);
     this.#change(index).portable = portable;
     this.#dropBits(index);
+  }
+
+  expression(id: number, expression: Expression): void {
+    const index = this.#row(id);
+    this.#change(index).expression = expression;
+    this.#dropBits(index);
+  }
+
+  make(id: number): void {
+    this.unmade.add(id);
   }
 
   create(id: number, slot: number, key: string): void {

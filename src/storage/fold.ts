@@ -96,6 +96,12 @@ export class Folder {
     return this.#pending.has(id) || this.#round?.pending.has(id) === true;
   }
 
+  /** The bits that the log has of a row, in the order of their change, each as `offset * 2 + bit`. */
+  *bits(id: number): Generator<number> {
+    yield* this.#round?.pending.row(id)?.bits ?? [];
+    yield* this.#pending.row(id)?.bits ?? [];
+  }
+
   /** Takes over what a flush has committed. */
   add({ replaced, logWords }: Flushed): void {
     for (const [id, deltaBytes] of replaced) {

@@ -2,7 +2,7 @@
  * Brings a file of an older schema forward: one step from each version to the next, all in one transaction, so that a file is of
  * the old version or of the new one. A released step is never changed; test/fixtures has a file of every version.
  */
-import { type Connection, NAME_TABLES, SCHEMA_VERSION, VALUE_TABLES, VIEWS } from "./schema.js";
+import { type Connection, EXPRESSION_TABLE, NAME_TABLES, SCHEMA_VERSION, VALUE_TABLES, VIEWS } from "./schema.js";
 import { Values } from "./values.js";
 
 /** Rows one step of a migration reads at a time. */
@@ -12,6 +12,7 @@ const BATCH_ROWS = 256;
 const STEPS: Readonly<Record<number, (connection: Connection) => void>> = {
   1: chunksFromBitmaps,
   2: namesFromIndex,
+  3: expressions,
 };
 
 /** Brings the schema of an open file up to date. Throws, and leaves the file as it was, when that fails. */
@@ -35,6 +36,8 @@ function chunksFromBitmaps(connection: Connection): void {
     ALTER TABLE keys ADD COLUMN delta_bytes INTEGER NOT NULL DEFAULT 0;
     ${VALUE_TABLES}
   `);
+  // Values needs the table of schema 4, though nothing comes into it.
+  connection.exec(EXPRESSION_TABLE);
   const values = new Values(connection);
   const page = connection.prepare<[number], { id: number }>(
     `SELECT id FROM bitmaps WHERE id > ? ORDER BY id LIMIT ${BATCH_ROWS}`,
@@ -54,4 +57,9 @@ function namesFromIndex(connection: Connection): void {
     INSERT INTO names (slot, hash, id) SELECT slot, hash, id FROM keys INDEXED BY keys_by_hash ORDER BY slot, hash, id;
     DROP INDEX keys_by_hash;
   `);
+}
+
+/** Schema 3 had bits of every value. */
+function expressions(connection: Connection): void {
+  connection.exec(`DROP VIEW bitmaps; ${EXPRESSION_TABLE} ${VIEWS}`);
 }

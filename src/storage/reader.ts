@@ -6,10 +6,11 @@ import {
   type ExpiredCursor,
   NO_DEADLINE,
   type StoredDatabase,
+  type StoredExpression,
   type StoredKey,
   type ValueFacts,
 } from "../keyspace/storage.js";
-import type { Bit } from "../keyspace/value.js";
+import { parseExpression } from "./expression.js";
 import { type Pending, readLog } from "./pending.js";
 import type { Connection } from "./schema.js";
 import { VALUE_ROWS_MAX, Values } from "./values.js";
@@ -57,6 +58,8 @@ export class Reader {
   /** An id above every id in the file, and a slot above every slot, as of the opening. */
   readonly nextId: number;
   readonly nextSlot: number;
+  /** All rows that are expressions, as of the opening. */
+  readonly expressions: readonly StoredExpression[];
   readonly #values: Values;
   readonly #find: Statement<[number, number, number, number], KeyRow>;
   readonly #page: Statement<{ slot: number; hash: number; limit: number }, KeyRow>;
@@ -75,6 +78,7 @@ export class Reader {
     this.#leftover = readLog(connection);
     this.nextId = Math.max(lastId(connection), this.#leftover.lastId) + 1;
     this.nextSlot = lastSlot(connection) + 1;
+    this.expressions = storedExpressions(connection);
   }
 
   find(slot: number, key: string): StoredKey | undefined {
@@ -92,11 +96,8 @@ export class Reader {
   }
 
   load(id: number): Bitmap {
-    const bitmap = this.#values.load(id);
+    const bitmap = this.#values.load(id, (row) => this.#leftover?.row(row)?.bits);
     if (bitmap === undefined) throw new Error(`the database file has no value for the key with id ${id}`);
-    for (const packed of this.#leftover?.row(id)?.bits ?? []) {
-      bitmap.setBit(Math.floor(packed / 2), (packed % 2) as Bit);
-    }
     return bitmap;
   }
 
@@ -147,6 +148,19 @@ function lastId(connection: Connection): number {
     )
     .all();
   return Math.max(0, ...numbers.map(({ last }) => last ?? 0));
+}
+
+/** What can't be read as an expression is found out by who asks for the value. */
+function storedExpressions(connection: Connection): StoredExpression[] {
+  const rows = connection
+    .prepare<[], { id: number; slot: number; expression: string; byteLength: number; cardinality: number }>(
+      `SELECT id, slot, expression, byte_length AS byteLength, cardinality FROM expressions JOIN keys USING (id)`,
+    )
+    .all();
+  return rows.flatMap(({ expression: text, ...row }) => {
+    const expression = parseExpression(text);
+    return expression === undefined ? [] : [{ ...row, ...expression }];
+  });
 }
 
 /** The largest slot that the file names, and those that wait for their removal. */

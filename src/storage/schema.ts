@@ -13,10 +13,10 @@ export type Connection = Database.Database;
 export const APPLICATION_ID = 0x424d6170;
 
 /** `PRAGMA user_version`: the newest layout that this code knows. Older ones are brought forward by migrate.ts. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
- * `keys` is small; `chunks` and `deltas` hold what may be large (values.ts says how) and are read by id. `hash` is
+ * `keys` is small; `chunks` and `deltas`, or `expressions`, hold what may be large (values.ts says how) and are read by id. `hash` is
  * keyHash(key), by which `names` finds a key and SCAN goes. A key belongs to a slot, and `databases` says which logical
  * database a slot is (FLUSHDB and SWAPDB change that). `deadline` is in milliseconds since the epoch, NULL for never. `log`
  * holds bits that are not in chunks or deltas yet; byte_length and cardinality are without them too. What is in `dropped_*`
@@ -65,6 +65,18 @@ export const VALUE_TABLES = `
   ) STRICT;
   CREATE TABLE dropped_values (id INTEGER PRIMARY KEY) STRICT;
   CREATE TABLE dropped_slots (slot INTEGER PRIMARY KEY) STRICT;
+`;
+
+/**
+ * What schema 4 brought: values that are what BITOP makes of other rows' values, by their ids (expression.ts). Such a value has no chunk, and
+ * the rows that it is made of stay as they are as long as it is here. A checksum as of a chunk.
+ */
+export const EXPRESSION_TABLE = `
+  CREATE TABLE IF NOT EXISTS expressions (
+    id INTEGER PRIMARY KEY,
+    expression TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+  ) STRICT;
 `;
 
 const ADD_NAME = "INSERT INTO new_names (slot, hash, id) VALUES (new.slot, new.hash, new.id);";
@@ -124,7 +136,8 @@ export const VIEWS = `
       chunk_bytes + delta_bytes AS disk_bytes,
       byte_length + length(key) + 70 AS redis_bytes,
       strftime('%Y-%m-%d %H:%M:%f', deadline / 1000.0, 'unixepoch') AS expires,
-      id
+      id,
+      (SELECT expression FROM expressions WHERE expressions.id = keys.id) AS expression
     FROM keys JOIN databases USING (slot);
 `;
 
@@ -195,7 +208,7 @@ export function checkSchemaVersion(path: string, version: number): void {
 /** Creates the tables in a new database, in one transaction. */
 export function createSchema(connection: Connection): void {
   connection.transaction(() => {
-    connection.exec(TABLES + VALUE_TABLES + NAME_TABLES + VIEWS);
+    connection.exec(TABLES + VALUE_TABLES + NAME_TABLES + EXPRESSION_TABLE + VIEWS);
     const insert = connection.prepare("INSERT INTO databases (slot, number, keys, volatile_keys) VALUES (?, ?, 0, 0)");
     for (let number = 0; number < DATABASES; number++) insert.run(number, number);
     connection.pragma(`application_id = ${APPLICATION_ID}`);

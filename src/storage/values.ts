@@ -1,18 +1,23 @@
 /**
  * Values in the file: chunks, which hold the set, and deltas, which hold what has changed since. A value is its chunks together,
  * with each delta's ones added and its zeros taken away, in the order of the deltas. A small value is one chunk and no delta.
+ * Or a value is an expression: what BITOP makes of the values of other rows.
  * Chunks and deltas are Roaring's portable format, each with a checksum: CRC-32 begun at the row's number mod 2^32.
  * The only code of the storage that knows Roaring.
  */
 import { crc32 } from "node:zlib";
 import { SqliteError, type Statement } from "better-sqlite3";
 import roaring from "roaring";
-import { CHUNK_BYTES_MAX } from "../config.js";
+import { CHUNK_BYTES_MAX, EXPRESSION_DEPTH_MAX } from "../config.js";
 import { DamagedError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
+import { bitop } from "../keyspace/bitmap-op.js";
+import type { Expression } from "../keyspace/expressions.js";
 import { portableSizeOfSmall, writePortableOfSmall } from "../keyspace/small-set.js";
 import type { ValueFacts } from "../keyspace/storage.js";
+import type { Bit } from "../keyspace/value.js";
 import { passing } from "../passing-buffer.js";
+import { formatExpression, parseExpression } from "./expression.js";
 import { cutPortable } from "./portable.js";
 import type { Connection } from "./schema.js";
 
@@ -28,6 +33,9 @@ const OFFSETS = CONTAINERS * CONTAINER_BITS;
 
 /** Sets of so few members are not made smaller by runs. */
 const FEW_MEMBERS_MAX = 4;
+
+/** In the place of an expression whose value can't be made any more. */
+const LOST = "LOST";
 
 /** Most values have no more rows, with that of the key. */
 const FEW_ROWS = 3;
@@ -45,12 +53,21 @@ export function checksum(id: number, number: number, ...parts: readonly Uint8Arr
   return parts.reduce((sum, part) => crc32(part, sum), ((id % VALUE_ROWS_MAX) * VALUE_ROWS_MAX + number) % 2 ** 32);
 }
 
+/** The checksum of an expression's text, which depends on where it belongs too. */
+export function expressionChecksum(id: number, text: string): number {
+  return checksum(id, 0, Buffer.from(text));
+}
+
 /** Bits of one value: the offsets that are 1 and those that are 0 now, whatever they were. */
 export interface BitChanges {
   ones: Uint32Array;
   zeros: Uint32Array;
 }
 
+/** Bits of a row that the file has in its log only, in the order of their change, each as `offset * 2 + bit`. */
+export type LateBits = (id: number) => Iterable<number> | undefined;
+
+const NO_LATE_BITS: LateBits = () => undefined;
 const NO_CHANGES: BitChanges = { ones: new Uint32Array(), zeros: new Uint32Array() };
 
 export interface ChunkRow {
@@ -67,12 +84,15 @@ export interface DeltaRow {
   checksum: number;
 }
 
-/** A row as the one query for a whole value gives it; `kind` says which of the fields mean something. */
-interface ValueRow {
-  kind: "chunk" | "delta" | "key";
-  number: number;
-  ones: Buffer;
-  zeros: Buffer;
+/** A row as the one query for a whole value gives it. A key's `number` is its byte length. */
+type ValueRow =
+  | { kind: "chunk" | "delta"; number: number; ones: Buffer; zeros: Buffer; checksum: number }
+  | ExpressionRow
+  | { kind: "key"; number: number };
+
+interface ExpressionRow {
+  kind: "expression";
+  ones: string;
   checksum: number;
 }
 
@@ -86,6 +106,9 @@ export class Values {
   readonly #putDelta: Statement<[RowId, Uint8Array, Uint8Array, number]>;
   readonly #deleteChunks: Statement<[RowId, RowId]>;
   readonly #deleteDeltas: Statement<[RowId, RowId]>;
+  readonly #putExpression: Statement<[number, string, number]>;
+  readonly #deleteExpression: Statement<[number]>;
+  readonly #expression: Statement<[number], { expression: string }>;
 
   constructor(connection: Connection) {
     this.#all = connection.prepare(
@@ -93,6 +116,8 @@ export class Values {
          FROM chunks WHERE chunk BETWEEN :from AND :to
        UNION ALL
        SELECT 'delta', delta & 65535, ones, zeros, checksum FROM deltas WHERE delta BETWEEN :from AND :to
+       UNION ALL
+       SELECT 'expression', 0, expression, NULL, checksum FROM expressions WHERE id = :id
        UNION ALL
        SELECT 'key', byte_length, NULL, NULL, 0 FROM keys WHERE id = :id
        LIMIT :limit`,
@@ -109,47 +134,110 @@ export class Values {
     this.#putDelta = connection.prepare("INSERT INTO deltas (delta, ones, zeros, checksum) VALUES (?, ?, ?, ?)");
     this.#deleteChunks = connection.prepare("DELETE FROM chunks WHERE chunk BETWEEN ? AND ?");
     this.#deleteDeltas = connection.prepare("DELETE FROM deltas WHERE delta BETWEEN ? AND ?");
-  }
-
-  /** The whole value; undefined when there is no key with this id. Throws DamagedError where a row is not what was written. */
-  load(id: number): Bitmap | undefined {
-    let set: RoaringSet | undefined;
-    try {
-      return reading(id, () => {
-        for (const { kind, number, ones, zeros, checksum: sum } of this.#rows(id)) {
-          if (kind === "key") {
-            const bitmap = new Bitmap(set, number);
-            set = undefined;
-            return bitmap;
-          }
-          if (kind === "delta") {
-            set ??= new RoaringBitmap32();
-            mergeDelta(set, id, { number, ones, zeros, checksum: sum });
-          } else {
-            const chunk = openSet(id, number, sum, ones);
-            // Most values are one chunk: there is nothing to merge.
-            if (set === undefined) set = chunk;
-            else merge(set, chunk, "or");
-          }
-        }
-        return undefined;
-      });
-    } finally {
-      set?.dispose();
-    }
+    this.#putExpression = connection.prepare(
+      "INSERT OR REPLACE INTO expressions (id, expression, checksum) VALUES (?, ?, ?)",
+    );
+    this.#deleteExpression = connection.prepare("DELETE FROM expressions WHERE id = ?");
+    this.#expression = connection.prepare("SELECT expression FROM expressions WHERE id = ?");
   }
 
   /**
-   * What the whole value measures; undefined when there is no key with this id, or when it has deltas, which only the whole can be merged
-   * with. Throws DamagedError as `load`. Has one row in memory at a time.
+   * The whole value with its late bits; undefined when there is no key with this id. Throws DamagedError where a row is not what was written.
+   * It has stood upon `depth` expressions.
+   */
+  load(id: number, late: LateBits = NO_LATE_BITS, depth = 0): Bitmap | undefined {
+    const bitmap = reading(id, () => this.#read(id, late, depth));
+    if (bitmap === undefined) return undefined;
+    for (const packed of late(id) ?? []) bitmap.setBit(Math.floor(packed / 2), (packed % 2) as Bit);
+    return bitmap;
+  }
+
+  #read(id: number, late: LateBits, depth: number): Bitmap | undefined {
+    let set: RoaringSet | undefined;
+    let made: Bitmap | undefined;
+    try {
+      for (const row of this.#rows(id)) {
+        if (row.kind === "key") {
+          const bitmap = made ?? new Bitmap(set, row.number);
+          made = undefined;
+          set = undefined;
+          return bitmap;
+        }
+        if (row.kind === "expression") {
+          made = this.#make(id, row, late, depth);
+        } else if (row.kind === "delta") {
+          set ??= new RoaringBitmap32();
+          mergeDelta(set, id, row);
+        } else {
+          const chunk = openSet(id, row.number, row.checksum, row.ones);
+          // Most values are one chunk: there is nothing to merge.
+          if (set === undefined) set = chunk;
+          else merge(set, chunk, "or");
+        }
+      }
+      return undefined;
+    } finally {
+      set?.dispose();
+      made?.dispose();
+    }
+  }
+
+  /** What an expression gives. */
+  #make(id: number, { ones: text, checksum: sum }: ExpressionRow, late: LateBits, depth: number): Bitmap {
+    const expression = expressionChecksum(id, text) === sum ? parseExpression(text) : undefined;
+    if (expression === undefined) throw new DamagedError(id, "its expression is lost, or not what was written");
+    if (depth >= EXPRESSION_DEPTH_MAX) throw new DamagedError(id, "its expression stands upon too many others");
+    const sources: Bitmap[] = [];
+    try {
+      for (const source of expression.sources) sources.push(this.#source(id, source, late, depth + 1));
+      const made = bitop(expression.op, sources);
+      made.make();
+      return made;
+    } finally {
+      for (const source of sources) source.dispose();
+    }
+  }
+
+  #source(id: number, source: number, late: LateBits, depth: number): Bitmap {
+    let bitmap: Bitmap | undefined;
+    try {
+      bitmap = this.load(source, late, depth);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      throw new DamagedError(id, `of what it is made of, ${error.message}`, { cause: error });
+    }
+    if (bitmap === undefined) throw new DamagedError(id, `what it is made of, the value with id ${source}, is missing`);
+    return bitmap;
+  }
+
+  /** Lets a row's value be an expression, in the place of whatever it was. */
+  express(id: number, expression: Expression): void {
+    this.delete(id);
+    const text = formatExpression(expression);
+    this.#putExpression.run(id, text, expressionChecksum(id, text));
+  }
+
+  /** What an expression is of is not what was written, and changes: from now on its value is damaged. */
+  lose(id: number): void {
+    this.#putExpression.run(id, LOST, expressionChecksum(id, LOST));
+  }
+
+  /** Whether a row's value is an expression. */
+  isExpression(id: number): boolean {
+    return this.#expression.get(id) !== undefined;
+  }
+
+  /**
+   * What the whole value measures; undefined when there is no key with this id, or when it is an expression or has deltas, which only the whole can be
+   * merged with. Throws DamagedError as `load`. Has one row in memory at a time.
    */
   measure(id: number): ValueFacts | undefined {
     return reading(id, () => {
       let cardinality = 0;
-      for (const { kind, number, ones, checksum: sum } of this.#rows(id)) {
-        if (kind === "delta") return undefined;
-        if (kind === "key") return { cardinality, byteLength: number };
-        const set = openSet(id, number, sum, ones);
+      for (const row of this.#rows(id)) {
+        if (row.kind === "delta" || row.kind === "expression") return undefined;
+        if (row.kind === "key") return { cardinality, byteLength: row.number };
+        const set = openSet(id, row.number, row.checksum, row.ones);
         cardinality += set.size;
         set.dispose();
       }
@@ -186,6 +274,7 @@ export class Values {
   delete(id: number): void {
     this.#deleteChunks.run(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1));
     this.#deleteDeltas.run(rowId(id, 0), rowId(id, VALUE_ROWS_MAX - 1));
+    this.#deleteExpression.run(id);
   }
 
   /** Numbers of the value's chunks: each holds the containers from its number to the next chunk's. */

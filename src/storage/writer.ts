@@ -67,7 +67,7 @@ export class Writer {
     this.#values = new Values(connection);
     this.#garbage = new Garbage(connection, this.#values);
     this.#names = new Names(connection);
-    this.#flusher = new Flusher(connection, this.#values, this.#garbage);
+    this.#flusher = new Flusher(connection, this.#values, this.#garbage, warn);
     this.#folder = this.#openFolder();
     // What a crash left in the log is brought home at once.
     this.#isUrgent = this.#folder.pendingRows > 0;
@@ -82,7 +82,7 @@ export class Writer {
   /** Commits a batch, or throws and leaves the file as it was. */
   flush(batch: Batch): void {
     this.#lookAgain();
-    const flushed = this.#flusher.flush(batch, (id) => this.#folder.has(id));
+    const flushed = this.#flusher.flush(batch, this.#folder);
     this.#folder.add(flushed);
     this.#names.added(flushed.named);
     this.#batch = batch.number;

@@ -234,6 +234,8 @@ describe("a transaction", () => {
         bit: nothing,
         measure: nothing,
         value: nothing,
+        expression: nothing,
+        make: nothing,
         rekey: nothing,
         delete: nothing,
         deadline: nothing,

@@ -29,6 +29,8 @@ function recordsOf(batch: Batch): Record[] {
         Bitmap.fromPortable(Uint8Array.from(portable), bytes).bytes(0, bytes).toString("latin1"),
       ]);
     },
+    expression: (id, { op, sources }) => records.push(["expression", id, op, ...sources]),
+    make: (...facts) => records.push(["make", ...facts]),
     create: (...facts) => records.push(["create", ...facts]),
     rekey: (...facts) => records.push(["rekey", ...facts]),
     delete: (...facts) => records.push(["delete", ...facts]),

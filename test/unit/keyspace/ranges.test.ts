@@ -40,6 +40,8 @@ function summaryOf(batch: Batch): { bits: number; values: number; cardinalities:
     bit: () => void summary.bits++,
     value: () => void summary.values++,
     measure: (_id, _bytes, cardinality) => void summary.cardinalities.push(cardinality),
+    expression: nothing,
+    make: nothing,
     create: nothing,
     rekey: nothing,
     delete: nothing,

@@ -11,7 +11,7 @@ interface KeySizes {
 
 /** Numbers of the tables' rows. */
 export function rowCounts(connection: Connection): Record<string, number> {
-  const tables = ["keys", "chunks", "deltas", "log", "dropped_values", "dropped_slots"];
+  const tables = ["keys", "chunks", "deltas", "expressions", "log", "dropped_values", "dropped_slots"];
   return Object.fromEntries(
     tables.map((table) => [table, connection.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number]),
   );
@@ -34,11 +34,14 @@ export function expectSizesRight(connection: Connection): void {
     .all();
   const chunks = bytesById(connection, "chunk", "length(portable)");
   const deltas = bytesById(connection, "delta", "length(ones) + length(zeros)");
+  const expressions = new Set(connection.prepare("SELECT id FROM expressions").pluck().all());
   for (const { id, chunkBytes, deltaBytes } of keys) {
-    expect([id, chunkBytes, deltaBytes]).toEqual([id, chunks.get(id), deltas.get(id) ?? 0]);
+    const inRows = expressions.delete(id) ? 0 : chunks.get(id);
+    expect([id, chunkBytes, deltaBytes]).toEqual([id, inRows, deltas.get(id) ?? 0]);
     chunks.delete(id);
     deltas.delete(id);
   }
+  expect([...expressions]).toEqual([]);
   expectNamesRight(connection);
   const waiting = connection.prepare("SELECT id FROM dropped_values").pluck().all();
   for (const id of [...chunks.keys(), ...deltas.keys()]) expect(waiting).toContain(id);
@@ -50,7 +53,7 @@ export function expectNamesRight(connection: Connection): void {
   expect(names).toEqual(connection.prepare("SELECT slot, hash, id FROM keys ORDER BY id").all());
 }
 
-/** After `tidy()`: the chunks alone are the whole truth, and there is nothing else. */
+/** After `tidy()`: the chunks and the expressions alone are the whole truth, and there is nothing else. */
 export function expectTidy(connection: Connection): void {
   expectSizesRight(connection);
   const { deltas, log, dropped_values, dropped_slots } = rowCounts(connection);

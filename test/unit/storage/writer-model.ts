@@ -6,6 +6,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
+import { type BitOp, bitop } from "../../../src/keyspace/bitmap-op.js";
 import type { Batch } from "../../../src/keyspace/change-log.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
@@ -15,7 +16,7 @@ import { keyBytes, randomOf } from "../keyspace/bytes.js";
 import { StorageInHand } from "../keyspace/sqlite.js";
 import { expectSizesRight, expectTidy } from "./file-checks.js";
 
-const KEYS = ["a", "b", "c"];
+const KEYS = ["a", "b", "c", "d"];
 
 /** Where a transaction is made to fail, as if the disk were full. */
 const FAILURES = [
@@ -26,6 +27,8 @@ const FAILURES = [
   "DELETE ON chunks",
   "INSERT ON deltas",
   "DELETE ON deltas",
+  "INSERT ON expressions",
+  "DELETE ON expressions",
   "INSERT ON log",
   "DELETE ON log",
   "INSERT ON databases",
@@ -35,6 +38,8 @@ const FAILURES = [
   "DELETE ON dropped_slots",
 ] as const;
 
+const OPERATIONS = ["AND", "OR", "XOR", "NOT", "DIFF"] as const satisfies BitOp[];
+
 const TOUCHES_FILE: ReadonlySet<string> = new Set<Step["do"]>(["flush", "work", "tidy", "crash"]);
 
 type Failure = (typeof FAILURES)[number];
@@ -43,6 +48,8 @@ export type Step =
   | { do: "setBits"; keys: string[]; spread: number; bits: { at: number; bit: 0 | 1 }[] }
   | { do: "manyBits"; key: string; count: number; spread: number; seed: number }
   | { do: "setValue"; key: string; length: number; seed: number }
+  | { do: "bitop"; op: BitOp; key: string; of: string[] }
+  | { do: "forget" }
   | { do: "delete"; key: string }
   | { do: "rename"; key: string; toKey: string }
   | { do: "emptyDatabase" }
@@ -73,6 +80,11 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("manyBits"), key, count: fc.nat(3000), spread, seed }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("setValue"), key, length, seed }) },
+  {
+    weight: 7,
+    arbitrary: fc.record({ do: fc.constant("bitop"), op: fc.constantFrom(...OPERATIONS), key, of: fc.tuple(key, key) }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("forget") }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("delete"), key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("rename"), key, toKey: key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("emptyDatabase") }) },
@@ -136,6 +148,13 @@ export class WriterDuel {
         this.#model.set(each.key, { bytes, batch: this.#batch });
         break;
       }
+      case "bitop":
+        this.#bitop(each.op, each.key, each.op === "NOT" ? each.of.slice(0, 1) : each.of);
+        break;
+      case "forget":
+        this.#storage.reportSettled(this.#keyspace);
+        this.#keyspace.residency.forgetClean();
+        break;
       case "delete":
         this.#delete(each.key);
         break;
@@ -206,6 +225,28 @@ export class WriterDuel {
     const mask = 0x80 >> (offset & 7);
     const byte = bytes[offset >>> 3] as number;
     bytes[offset >>> 3] = bit === 1 ? byte | mask : byte & ~mask;
+    this.#model.set(name, { bytes, batch: this.#batch });
+  }
+
+  /** As the command does it. */
+  #bitop(op: BitOp, name: string, of: readonly string[]): void {
+    const missing = new Bitmap();
+    const sources = of.map((source) => {
+      const entry = this.#keyspace.lookup(this.#database, source);
+      return entry === undefined ? missing : this.#keyspace.bitmap(entry);
+    });
+    const result = bitop(op, sources);
+    missing.dispose();
+    if (result.byteLength === 0) {
+      result.dispose();
+      this.#delete(name);
+      return;
+    }
+    const bytes = bytesOf(
+      op,
+      of.map((source) => this.#model.get(source)?.bytes ?? Buffer.alloc(0)),
+    );
+    this.#keyspace.setValue(this.#database, name, result);
     this.#model.set(name, { bytes, batch: this.#batch });
   }
 
@@ -311,6 +352,20 @@ export class WriterDuel {
       }),
     );
   }
+}
+
+/** What BITOP makes of strings, byte by byte. */
+function bytesOf(op: BitOp, sources: readonly Buffer[]): Buffer {
+  const length = Math.max(...sources.map((source) => source.length));
+  return Buffer.from(
+    Array.from({ length }, (_, i) => {
+      const [a, b] = sources.map((source) => source[i] ?? 0) as [number, number];
+      if (op === "AND") return a & b;
+      if (op === "OR") return a | b;
+      if (op === "XOR") return a ^ b;
+      return op === "NOT" ? ~a : a & ~b;
+    }),
+  );
 }
 
 function expectValue(found: Bitmap | undefined, bytes: Buffer): void {

@@ -1,0 +1,101 @@
+/**
+ * Values of one database that the file does not hold as bits, but as what BITOP makes of other rows, their sources: bitmapist counts most of its
+ * results, and they expire before anybody else wants them. A row that has such a value, or is the source of one, is in an expression. Before it
+ * changes, the storage makes the values of the expressions that it is in: here is which these are. It must not know the file.
+ */
+import { EXPRESSION_BYTES_MIN, EXPRESSION_DEPTH_MAX, EXPRESSIONS_MAX, SOURCE_BYTES_MAX } from "../config.js";
+import type { BitOp } from "./bitmap-op.js";
+
+/** What a value is: the result of an operation on the values of other rows, given by their ids. */
+export interface Expression {
+  op: BitOp;
+  sources: readonly number[];
+}
+
+/** One whose value has to be made. */
+export interface Unmade {
+  id: number;
+  /** What its value takes at most, in Roaring's portable format. */
+  bytes: number;
+}
+
+interface Kept extends Expression {
+  bytes: number;
+}
+
+interface Source {
+  readonly results: Set<number>;
+  /** What their values take at most. */
+  bytes: number;
+}
+
+export class Expressions {
+  readonly #kept = new Map<number, Kept>();
+  readonly #sources = new Map<number, Source>();
+
+  /** What a row's value is in the file; undefined where that has its bits. */
+  get(id: number): Expression | undefined {
+    return this.#kept.get(id);
+  }
+
+  /** Whether a row is in any expression, as the result or as a source. */
+  has(id: number): boolean {
+    return this.#kept.has(id) || this.#sources.has(id);
+  }
+
+  /**
+   * Lets the file keep a row, which is no expression's result, as an expression. `bytes` is what its value takes at most. Returns false where that is not
+   * to be: what there would be to make when a source changes is bounded, and so is how deep expressions stand upon each other.
+   */
+  add(id: number, expression: Expression, bytes: number): boolean {
+    const owed = Math.max(bytes, EXPRESSION_BYTES_MIN);
+    const isFull = expression.sources.some(
+      (source) => (this.#sources.get(source)?.bytes ?? 0) + owed > SOURCE_BYTES_MAX,
+    );
+    if (isFull || this.#kept.size >= EXPRESSIONS_MAX || this.#depth(expression) > EXPRESSION_DEPTH_MAX) return false;
+    this.restore(id, expression, bytes);
+    return true;
+  }
+
+  /** Notes what the file has, whatever there is already. */
+  restore(id: number, { op, sources }: Expression, bytes: number): void {
+    const owed = Math.max(bytes, EXPRESSION_BYTES_MIN);
+    this.#kept.set(id, { op, sources, bytes: owed });
+    // The same row may be both sources.
+    for (const each of new Set(sources)) {
+      const source = this.#sources.get(each) ?? { results: new Set(), bytes: 0 };
+      this.#sources.set(each, source);
+      source.results.add(id);
+      source.bytes += owed;
+    }
+  }
+
+  #depth({ sources }: Expression): number {
+    return 1 + Math.max(...sources.map((source) => this.#depthOf(source)));
+  }
+
+  #depthOf(id: number): number {
+    const expression = this.#kept.get(id);
+    return expression === undefined ? 0 : this.#depth(expression);
+  }
+
+  /** The value of a row changes: returns what has to be made before. These are no expressions any more. */
+  release(id: number): Unmade[] {
+    const ids = [...(this.#sources.get(id)?.results ?? [])];
+    if (this.#kept.has(id)) ids.push(id);
+    return ids.map((each) => ({ id: each, bytes: this.#remove(each) }));
+  }
+
+  #remove(id: number): number {
+    const { sources, bytes } = this.#kept.get(id) as Kept;
+    this.#kept.delete(id);
+    for (const source of new Set(sources)) {
+      const left = this.#sources.get(source);
+      if (left === undefined) continue;
+      left.results.delete(id);
+      left.bytes -= bytes;
+      if (left.results.size === 0) this.#sources.delete(source);
+    }
+    return bytes;
+  }
+}
