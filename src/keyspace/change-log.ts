@@ -201,28 +201,22 @@ export class ChangeLog {
   }
 
   value(contents: Contents, entry: number): void {
+    const { entries, expressions } = contents;
+    const id = entries.id(entry);
+    const combined = combinedRows(contents, entry);
+    // The same report again: it is what the file has, or gets with this batch.
+    if (combined !== undefined && expressions.isSame(id, combined.expression)) return;
     this.#touchValue(contents, entry);
-    const { entries } = contents;
     const bytes = entries.native(entry)?.portableBytesMax ?? entries.portableBytes(entry);
-    this.#countReplaced(entries.id(entry), this.#express(contents, entry, bytes) ? 0 : bytes);
-    entries.setFlags(entry, entries.flags(entry) | FLAG.REWRITTEN);
+    const isExpression = combined !== undefined && expressions.add(id, combined.expression, bytes);
+    if (isExpression) for (const each of [entry, ...combined.sources]) setFlag(contents, each, FLAG.LINKED);
+    this.#countReplaced(id, isExpression ? 0 : bytes);
+    setFlag(contents, entry, FLAG.REWRITTEN);
   }
 
   #countReplaced(id: number, bytes: number): void {
     this.#valueBytes += bytes - (this.#replaced.get(id) ?? 0);
     this.#replaced.set(id, bytes);
-  }
-
-  /** Notes that a value is an expression, if it is one of values that are rows', and will be at the end of the batch if nothing is told of them. */
-  #express({ entries, expressions }: Contents, entry: number, bytes: number): boolean {
-    const combination = entries.native(entry)?.unmade;
-    if (!(combination instanceof Combination)) return false;
-    const sources = combination.sources.map((source) => entries.entryOf(source));
-    if (sources.includes(NO_ENTRY)) return false;
-    const expression = { op: combination.op, sources: sources.map((source) => entries.id(source)) };
-    if (!expressions.add(entries.id(entry), expression, bytes)) return false;
-    for (const linked of [entry, ...sources]) entries.setFlags(linked, entries.flags(linked) | FLAG.LINKED);
-    return true;
   }
 
   /** The value of a row changes: what the expressions are that it is in has to be made before. */
@@ -246,10 +240,10 @@ export class ChangeLog {
 
   /** The row, with what has changed of its value, has another entry now. */
   moveValue(source: Contents, from: number, target: Contents, to: number): void {
-    // Expressions are of rows of one database.
-    if (source !== target) this.#release(source, from);
+    // Expressions are of rows of one database; one of this batch is noted again for the new entry.
+    if (source !== target || (source.entries.flags(from) & FLAG.REWRITTEN) !== 0) this.#release(source, from);
     const flags = source.entries.flags(from);
-    target.entries.setFlags(to, target.entries.flags(to) | (flags & FLAG.LINKED));
+    setFlag(target, to, flags & FLAG.LINKED);
     if ((flags & FLAG.REWRITTEN) !== 0) this.value(target, to);
     else if ((flags & FLAG.VALUED) !== 0) this.#touchValue(target, to);
     source.entries.setFlags(from, flags & ~(FLAG.VALUED | FLAG.REWRITTEN));
@@ -419,6 +413,22 @@ export class ChangeLog {
   #reserve(words: number): void {
     if (this.#length + words > this.#words.length) this.#words = grown(this.#words, this.#length, this.#length + words);
   }
+}
+
+/** What a value is of others, and the entries of these, if it is not made and they are values of the same database now. */
+function combinedRows(
+  { entries }: Contents,
+  entry: number,
+): { expression: Expression; sources: readonly number[] } | undefined {
+  const combination = entries.native(entry)?.unmade;
+  if (!(combination instanceof Combination)) return undefined;
+  const sources = combination.sources.map((source) => entries.entryOf(source));
+  if (sources.includes(NO_ENTRY)) return undefined;
+  return { expression: { op: combination.op, sources: sources.map((source) => entries.id(source)) }, sources };
+}
+
+function setFlag({ entries }: Contents, entry: number, flag: number): void {
+  entries.setFlags(entry, entries.flags(entry) | flag);
 }
 
 /** A record's kind and id. */

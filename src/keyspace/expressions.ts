@@ -38,6 +38,16 @@ export class Expressions {
     return this.#kept.get(id);
   }
 
+  /** Whether the file has, or gets, just this for a row. */
+  isSame(id: number, { op, sources }: Expression): boolean {
+    const kept = this.#kept.get(id);
+    return (
+      kept?.op === op &&
+      sources.length === kept.sources.length &&
+      sources.every((source, i) => source === kept.sources[i])
+    );
+  }
+
   /** Whether a row is in any expression, as the result or as a source. */
   has(id: number): boolean {
     return this.#kept.has(id) || this.#sources.has(id);
