@@ -20,10 +20,13 @@ export class StartError extends Error {}
 /** The value with this id can't be read back: the file holds something else than was written there. */
 export class DamagedError extends Error {
   readonly id: number;
+  /** What is wrong with it. */
+  readonly what: string;
 
   constructor(id: number, what: string, options?: ErrorOptions) {
     super(`the value with id ${id} is damaged in the database file: ${what}`, options);
     this.id = id;
+    this.what = what;
   }
 }
 

@@ -10,7 +10,7 @@ const SPARE_PAGES_RATIO = 10;
 
 /**
  * Copies what is committed into `target`, replacing it. The copy is compact, VACUUM writes it page by page, and in order: its
- * log and deltas are brought home, so that a reader needs to know of chunks only.
+ * log and deltas are brought home and its expressions made, so that a reader needs to know of chunks only.
  */
 export function backup(connection: Connection, target: string): void {
   const temporary = temporaryName(target);

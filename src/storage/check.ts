@@ -13,8 +13,8 @@ import { Pending } from "./pending.js";
 import { type Gap, walkRows } from "./row-walk.js";
 import { ALL_NAMES, type Connection } from "./schema.js";
 import { showKey } from "./show-key.js";
-import { checkValue, type ValueRows, type WholeValue } from "./value-check.js";
-import { type ChunkRow, type DeltaRow, type RowId, rowId, VALUE_ROWS_MAX } from "./values.js";
+import { checkExpression, checkValue, type ValueRows, type WholeValue } from "./value-check.js";
+import { type ChunkRow, type DeltaRow, type RowId, rowId, VALUE_ROWS_MAX, Values } from "./values.js";
 
 /** Values are read together up to so many bytes. */
 const GROUP_BYTES_MAX = 8 * 2 ** 20;
@@ -74,6 +74,7 @@ interface DatabaseRow {
 export class Check {
   readonly summary: CheckSummary = { keys: 0, bits: 0, damagedKeys: 0, otherDamage: 0 };
   readonly #connection: Connection;
+  readonly #values: Values;
   readonly #events: CheckEvents;
   readonly #keys: Statement<[number, number], KeyRow>;
   readonly #chunks: Statement<[RowId, RowId], ChunkRow & StoredRow>;
@@ -84,6 +85,8 @@ export class Check {
   readonly #databases = new Map<number, DatabaseRow>();
   #droppedValues: ReadonlySet<number> = new Set();
   #droppedSlots: ReadonlySet<number> = new Set();
+  /** Values that are expressions, of the keys that are not checked yet. */
+  #expressions = new Set<number>();
   #rescue: Rescue | undefined;
   readonly #counts = new Map<number, { keys: number; volatileKeys: number }>();
   /** Rows of keys can't be read. */
@@ -94,6 +97,7 @@ export class Check {
   /** Throws SQLite's error when the tables are not there. */
   constructor(connection: Connection, events: CheckEvents) {
     this.#connection = connection;
+    this.#values = new Values(connection);
     this.#events = events;
     this.#keys = connection.prepare(
       `SELECT id, slot, hash, key, byte_length AS byteLength, cardinality, deadline,
@@ -141,6 +145,7 @@ export class Check {
     this.#readDatabases();
     this.#droppedValues = this.#listed("dropped_values", "id");
     this.#droppedSlots = this.#listed("dropped_slots", "slot");
+    this.#expressions = this.#listed("expressions", "id");
     for (const slot of this.#droppedSlots) {
       if (this.#databases.has(slot)) this.#damage(`slot ${slot} is ${this.#place(slot)} and is to be removed`);
     }
@@ -160,6 +165,7 @@ export class Check {
       yield;
     }
     this.#orphans(ID_MAX);
+    this.#orphanExpressions();
     this.#compareCounts();
     this.#compareNames();
     this.#duplicates();
@@ -327,6 +333,7 @@ export class Check {
   }
 
   #key(row: KeyRow, rows: ValueRows): void {
+    const isExpression = this.#expressions.delete(row.id);
     // A database that was emptied: the rows wait for their removal.
     if (this.#droppedSlots.has(row.slot) && !this.#databases.has(row.slot)) return;
     this.summary.keys++;
@@ -345,7 +352,9 @@ export class Check {
     const keep = (value: WholeValue) => {
       kept = value;
     };
-    const findings = checkValue(row.id, row, rows, this.#late.row(row.id), this.#rescue && keep);
+    const findings = isExpression
+      ? checkExpression(this.#values, row.id, row, rows, (id) => this.#late.row(id)?.bits, this.#rescue && keep)
+      : checkValue(row.id, row, rows, this.#late.row(row.id), this.#rescue && keep);
     problems.push(...findings.problems);
     if (findings.isWhole) this.summary.bits += findings.cardinality;
     else problems.push(`${findings.readable} can be read`);
@@ -402,6 +411,12 @@ export class Check {
 
   #orphan(id: number, rows: number): void {
     if (!this.#droppedValues.has(id)) this.#damage(`the value with id ${id}, of ${rows} rows, belongs to no key`);
+  }
+
+  /** Those of keys that can't be read are none. */
+  #orphanExpressions(): void {
+    if (this.#hasGaps) return;
+    for (const id of this.#expressions) this.#damage(`the expression with id ${id} belongs to no key`);
   }
 
   #compareCounts(): void {

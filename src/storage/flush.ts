@@ -5,14 +5,13 @@
  * the log, for the Folder to bring them home.
  */
 import type { Statement } from "better-sqlite3";
-import { DamagedError } from "../errors.js";
-import type { Bitmap } from "../keyspace/bitmap.js";
 import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log.js";
 import type { Expression } from "../keyspace/expressions.js";
 import { keyHash } from "../keyspace/hash.js";
 import { NO_DEADLINE, type PieceFacts, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
 import { giveBack, movedTo } from "../passing-buffer.js";
+import type { ExpressionMaker } from "./expression-maker.js";
 import type { Garbage } from "./garbage.js";
 import { type ChangedRow, LogEncoder, lastBits, logChecksum } from "./log.js";
 import { RowTable } from "./row-table.js";
@@ -67,6 +66,7 @@ export class Flusher {
   readonly #connection: Connection;
   readonly #values: Values;
   readonly #garbage: Garbage;
+  readonly #maker: ExpressionMaker;
   readonly #insertKey: Statement<[number, number, number, Buffer, number, number, number | null, number]>;
   readonly #updateName: Statement<[number, number, Buffer, number]>;
   readonly #updateDeadline: Statement<[number | null, number]>;
@@ -74,16 +74,14 @@ export class Flusher {
   readonly #deltaBytes: Statement<[number], { bytes: number }>;
   readonly #deleteDatabase: Statement<[number]>;
   readonly #insertDatabase: Statement<[number, number, number, number]>;
-  readonly #setChunkBytes: Statement<[number, number]>;
   readonly #appendLog: Statement<[number, Uint8Array, number]>;
   readonly #appendValue: Statement<[number, number, number, number, number]>;
   readonly #log = new LogEncoder();
-  readonly #warn: (message: string) => void;
   #changes = new Changes();
   #nextLogRow: number;
 
-  constructor(connection: Connection, values: Values, garbage: Garbage, warn: (message: string) => void) {
-    this.#warn = warn;
+  constructor(connection: Connection, values: Values, garbage: Garbage, maker: ExpressionMaker) {
+    this.#maker = maker;
     this.#connection = connection;
     this.#values = values;
     this.#garbage = garbage;
@@ -96,7 +94,6 @@ export class Flusher {
     this.#updateValue = connection.prepare(
       "UPDATE keys SET byte_length = ?, cardinality = ?, chunk_bytes = ?, delta_bytes = 0 WHERE id = ?",
     );
-    this.#setChunkBytes = connection.prepare("UPDATE keys SET chunk_bytes = ? WHERE id = ?");
     this.#deltaBytes = connection.prepare("SELECT delta_bytes AS bytes FROM keys WHERE id = ?");
     this.#deleteDatabase = connection.prepare("DELETE FROM databases WHERE number = ?");
     this.#insertDatabase = connection.prepare(
@@ -132,7 +129,7 @@ export class Flusher {
     const flushed: Flushed = { replaced: new Map(), changedRows: 0, logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
-        for (const id of changes.unmade) this.#make(id, changes, logged);
+        for (const id of changes.unmade) if (!changes.isReplaced(id)) this.#maker.make(id, (row) => logged.bits(row));
         for (const piece of changes.pieces) this.#append(...piece);
         // In the order of the ids, which is the order of the rows on the pages.
         for (const id of changes.ids()) this.#flushRow(id, changes.indexOf(id), changes, flushed);
@@ -151,25 +148,6 @@ export class Flusher {
       .immediate();
     if (flushed.logWords.length > 0) this.#nextLogRow++;
     return flushed;
-  }
-
-  /** What an expression gives becomes the row's value, before anything that it is of changes. */
-  #make(id: number, changes: Changes, logged: LoggedBits): void {
-    if (changes.isReplaced(id) || !this.#values.isExpression(id)) return;
-    let value: Bitmap | undefined;
-    try {
-      value = this.#values.load(id, (row) => logged.bits(row));
-    } catch (error) {
-      if (!(error instanceof DamagedError)) throw error;
-      // It stays damaged: what it was of is not any more.
-      this.#warn(error.message);
-      this.#values.lose(id);
-    }
-    if (value === undefined) return;
-    const portable = new Uint8Array(value.portableBytes);
-    value.writePortable(portable);
-    value.dispose();
-    this.#setChunkBytes.run(this.#values.replace(id, portable), id);
   }
 
   #flushRow(id: number, index: number, changes: Changes, flushed: Flushed): void {

@@ -129,6 +129,7 @@ function isCount(value: unknown): boolean {
 function lookAtTables(path: string, connection: Connection): void {
   connection.prepare("SELECT (SELECT max(slot) FROM names), (SELECT max(slot) FROM new_names)").get();
   connection.prepare("SELECT max(chunk), (SELECT max(delta) FROM deltas) FROM chunks").get();
+  connection.prepare("SELECT max(expression) FROM expressions").get();
   connection.prepare("SELECT total(delta_bytes) FROM keys WHERE delta_bytes > 0").get();
   connection.prepare("SELECT (SELECT max(id) FROM dropped_values), (SELECT max(slot) FROM dropped_slots)").get();
   for (const row of logRows(connection)) {

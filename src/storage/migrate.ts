@@ -36,8 +36,8 @@ function chunksFromBitmaps(connection: Connection): void {
     ALTER TABLE keys ADD COLUMN delta_bytes INTEGER NOT NULL DEFAULT 0;
     ${VALUE_TABLES}
   `);
-  // Values needs the table of schema 4, though nothing comes into it.
-  connection.exec(EXPRESSION_TABLE);
+  // Values asks for the table of schema 4, which comes later.
+  connection.exec("CREATE TEMP TABLE expressions (id INTEGER PRIMARY KEY, expression TEXT, checksum INTEGER)");
   const values = new Values(connection);
   const page = connection.prepare<[number], { id: number }>(
     `SELECT id FROM bitmaps WHERE id > ? ORDER BY id LIMIT ${BATCH_ROWS}`,
@@ -47,7 +47,7 @@ function chunksFromBitmaps(connection: Connection): void {
   for (let rows = page.all(0); rows.length > 0; rows = page.all((rows.at(-1) as { id: number }).id)) {
     for (const { id } of rows) setBytes.run(values.insert(id, (load.get(id) as { portable: Buffer }).portable), id);
   }
-  connection.exec(`DROP TABLE bitmaps; ${VIEWS}`);
+  connection.exec(`DROP TABLE temp.expressions; DROP TABLE bitmaps; ${VIEWS}`);
 }
 
 /** Schema 2 had one index on slot and hash. */

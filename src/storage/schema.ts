@@ -72,7 +72,7 @@ export const VALUE_TABLES = `
  * the rows that it is made of stay as they are as long as it is here. A checksum as of a chunk.
  */
 export const EXPRESSION_TABLE = `
-  CREATE TABLE IF NOT EXISTS expressions (
+  CREATE TABLE expressions (
     id INTEGER PRIMARY KEY,
     expression TEXT NOT NULL,
     checksum INTEGER NOT NULL

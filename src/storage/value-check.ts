@@ -4,9 +4,18 @@
  */
 import roaring from "roaring";
 import { BULK_BYTES_MAX } from "../config.js";
-import { reasonOf } from "../errors.js";
+import { DamagedError, reasonOf } from "../errors.js";
+import type { Bitmap } from "../keyspace/bitmap.js";
 import { bitOf, type ChangedRow } from "./log.js";
-import { type ChunkRow, CONTAINER_BITS, CONTAINERS, checksum, type DeltaRow } from "./values.js";
+import {
+  type ChunkRow,
+  CONTAINER_BITS,
+  CONTAINERS,
+  checksum,
+  type DeltaRow,
+  type LateBits,
+  type Values,
+} from "./values.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
@@ -62,6 +71,37 @@ export function checkValue(
   if (findings.isWhole) keep?.({ portable: check.portable(), byteLength, cardinality: findings.cardinality });
   check.dispose();
   return findings;
+}
+
+/** The same of a value that is an expression, by making it of what it is of. */
+export function checkExpression(
+  values: Values,
+  id: number,
+  sizes: ValueSizes,
+  { chunks, deltas }: ValueRows,
+  late: LateBits,
+  keep?: (value: WholeValue) => void,
+): ValueFindings {
+  const problems: string[] = [];
+  const rows = chunks.length + deltas.length;
+  if (rows > 0) problems.push(`it is an expression, and has ${rows} rows of bits`);
+  let value: Bitmap | undefined;
+  try {
+    value = values.load(id, late);
+  } catch (error) {
+    problems.push(error instanceof DamagedError ? error.what : reasonOf(error));
+  }
+  if (value === undefined || rows > 0) return { problems, isWhole: false, cardinality: 0, readable: "nothing of it" };
+  const { cardinality, byteLength } = value;
+  if (cardinality !== sizes.cardinality) problems.push(`it has ${cardinality} bits, its key says ${sizes.cardinality}`);
+  if (byteLength !== sizes.byteLength) problems.push(`it has ${byteLength} bytes, its key says ${sizes.byteLength}`);
+  // What it is of may be rows that have changed since: then the bits are not the value's.
+  const isWhole = problems.length === 0;
+  const portable = new Uint8Array(value.portableBytes);
+  value.writePortable(portable);
+  value.dispose();
+  if (isWhole) keep?.({ portable, byteLength, cardinality });
+  return { problems, isWhole, cardinality, readable: `${cardinality} bits` };
 }
 
 class ValueCheck {

@@ -67,7 +67,8 @@ export interface BitChanges {
 /** Bits of a row that the file has in its log only, in the order of their change, each as `offset * 2 + bit`. */
 export type LateBits = (id: number) => Iterable<number> | undefined;
 
-const NO_LATE_BITS: LateBits = () => undefined;
+/** Where the log has none. */
+export const NO_LATE_BITS: LateBits = () => undefined;
 const NO_CHANGES: BitChanges = { ones: new Uint32Array(), zeros: new Uint32Array() };
 
 export interface ChunkRow {

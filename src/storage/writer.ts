@@ -15,6 +15,7 @@ import {
 } from "../config.js";
 import type { Batch } from "../keyspace/change-log.js";
 import type { StorageFigures } from "../keyspace/storage.js";
+import { ExpressionMaker } from "./expression-maker.js";
 import { Flusher } from "./flush.js";
 import { Folder } from "./fold.js";
 import { Garbage } from "./garbage.js";
@@ -44,6 +45,7 @@ export class Writer {
   readonly #connection: Connection;
   readonly #values: Values;
   readonly #garbage: Garbage;
+  readonly #maker: ExpressionMaker;
   readonly #names: Names;
   readonly #flusher: Flusher;
   readonly #warn: (message: string) => void;
@@ -66,8 +68,9 @@ export class Writer {
     this.#warn = warn;
     this.#values = new Values(connection);
     this.#garbage = new Garbage(connection, this.#values);
+    this.#maker = new ExpressionMaker(connection, this.#values, warn);
     this.#names = new Names(connection);
-    this.#flusher = new Flusher(connection, this.#values, this.#garbage, warn);
+    this.#flusher = new Flusher(connection, this.#values, this.#garbage, this.#maker);
     this.#folder = this.#openFolder();
     // What a crash left in the log is brought home at once.
     this.#isUrgent = this.#folder.pendingRows > 0;
@@ -165,9 +168,10 @@ export class Writer {
     while (this.#isStale || this.#folder.pendingRows > 0 || this.#folder.logBytesInFile > 0) this.step();
   }
 
-  /** Settles, folds all deltas and clears all that nobody needs. */
+  /** Settles, makes the values of all expressions, folds all deltas and clears all that nobody needs. */
   tidy(): void {
     this.settle();
+    this.#connection.transaction(() => this.#maker.makeAll()).immediate();
     this.#folder.foldAll();
     while (this.dueInMs === 0) this.step();
   }

@@ -520,6 +520,77 @@ async function expectServed(place: Sandbox, keys: number): Promise<void> {
   expect(bits.filter((bit) => bit !== 1)).toEqual([]);
 }
 
+describe("a value that is an expression of two others", () => {
+  /** `first` and `second` share every sixth bit. After kill -9, with bits of `first` in the log only. */
+  async function crashed(): Promise<{ place: Sandbox; path: string }> {
+    const place = sandbox();
+    const server = await place.start({ db: "a.db" });
+    const client = await server.connect();
+    const multiples = (of: number) =>
+      Array.from({ length: 3000 }, (_, i) => ["SETBIT", `of ${of}`, String(i * of), "1"]);
+    await askAll(client, [...multiples(2), ...multiples(3), "SAVE", ["SETBIT", "of 2", "3", "1"]]);
+    await askAll(client, [["BITOP", "AND", "both", "of 2", "of 3"], "EXPIRE both 100000", "SAVE"]);
+    await server.kill();
+    edit(place.path("a.db"), "SELECT 1");
+    expect(
+      askFile(place.path("a.db"), "SELECT CAST(key AS TEXT) AS key FROM keys JOIN expressions USING (id)"),
+    ).toEqual([{ key: "both" }]);
+    return { place, path: place.path("a.db") };
+  }
+
+  test("is fine, has its bits in a repaired file, and after a start", async () => {
+    const { place } = await crashed();
+    const { code, lines } = await check(place, "a.db", "--repair", "out.db");
+    expect(lines).toContainEqual(expect.stringMatching(/^fine: 3 keys, 7002 bits/));
+    expect(code).toBe(0);
+    expect(askFile(place.path("out.db"), "SELECT * FROM expressions")).toEqual([]);
+    for (const db of ["out.db", "a.db"]) {
+      const client = await (await place.start({ db })).connect();
+      expect(await askAll(client, ["BITCOUNT both", "GETBIT both 3", "GETBIT both 4"])).toEqual([1001, 1, 0]);
+    }
+  });
+
+  test.each([
+    [
+      "what it is of is damaged",
+      "UPDATE chunks SET checksum = checksum + 1 WHERE chunk >> 16 = (SELECT id FROM keys WHERE key = CAST('of 3' AS BLOB))",
+      [
+        /^database 0, key "of 3" \(id \d+\): chunk 0 is not what was written/,
+        /^database 0, key "both" \(id \d+\): of what it is made of, .* chunk 0 is not what was written; nothing of it can be read; left out$/,
+      ],
+    ],
+    [
+      "it says something else",
+      "UPDATE expressions SET expression = replace(expression, 'AND', 'OR')",
+      [
+        /^database 0, key "both" \(id \d+\): its expression is lost, or not what was written; nothing of it can be read; left out$/,
+      ],
+    ],
+    [
+      "its key counts otherwise",
+      "UPDATE keys SET cardinality = 7 WHERE key = CAST('both' AS BLOB)",
+      [/^database 0, key "both" \(id \d+\): it has 1001 bits, its key says 7; 1001 bits can be read; left out$/],
+    ],
+    [
+      "it has rows of bits too",
+      "UPDATE chunks SET chunk = (SELECT id * 65536 FROM expressions) WHERE chunk = (SELECT id * 65536 FROM keys WHERE key = CAST('of 3' AS BLOB))",
+      [/^database 0, key "of 3" /, /^database 0, key "both" \(id \d+\): it is an expression, and has 1 rows of bits/],
+    ],
+    [
+      "no key has it",
+      "INSERT INTO expressions VALUES (77, 'AND 1 2', 0)",
+      [/^the expression with id 77 belongs to no key$/],
+    ],
+  ])("is damaged where %s", async (_what, sql, expected) => {
+    const { place, path } = await crashed();
+    edit(path, sql);
+    const lines = await findings(place, "--repair", "out.db");
+    for (const line of expected) expect(lines).toContainEqual(expect.stringMatching(line));
+    expect(lines.length).toBe(expected.length + 1);
+    expect((await check(place, "out.db")).code).toBe(0);
+  });
+});
+
 describe("--repair", () => {
   test("of a good file makes a good one with the same keys, folded and without a log", async () => {
     const { place, path } = copied();

@@ -53,12 +53,13 @@ export function expectNamesRight(connection: Connection): void {
   expect(names).toEqual(connection.prepare("SELECT slot, hash, id FROM keys ORDER BY id").all());
 }
 
-/** After `tidy()`: the chunks and the expressions alone are the whole truth, and there is nothing else. */
+/** After `tidy()`: the chunks alone are the whole truth, and there is nothing else. */
 export function expectTidy(connection: Connection): void {
   expectSizesRight(connection);
-  const { deltas, log, dropped_values, dropped_slots } = rowCounts(connection);
-  expect({ deltas, log, dropped_values, dropped_slots }).toEqual({
+  const { deltas, expressions, log, dropped_values, dropped_slots } = rowCounts(connection);
+  expect({ deltas, expressions, log, dropped_values, dropped_slots }).toEqual({
     deltas: 0,
+    expressions: 0,
     log: 0,
     dropped_values: 0,
     dropped_slots: 0,
