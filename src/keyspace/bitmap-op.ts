@@ -118,8 +118,8 @@ class Combination implements UnmadeSet {
     for (const source of this.sources) source.hold();
     // Sources are made here, if they were not: what is unmade never stands on more that is.
     const [a, b] = this.sources.map(({ set }) => set) as [RoaringSet, RoaringSet | undefined];
-    if (b !== undefined)
-      this.cardinality = pairCardinality(this.op, a, b, flatShared(...(this.sources as [Bitmap, Bitmap])));
+    const [first, second] = this.sources as [Bitmap, Bitmap];
+    if (b !== undefined) this.cardinality = pairCardinality(this.op, a, b, flatShared(first, second));
     else this.cardinality = op === "NOT" ? this.byteLength * 8 - a.size : a.size;
   }
 

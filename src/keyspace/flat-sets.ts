@@ -1,8 +1,8 @@
 /**
  * How many ids two sets share that are counted again and again: a client that asks a cohort table cell by cell counts each set twenty times.
  * Roaring keeps a sparse set as many small pieces of the heap, and to count two of them is to wait for memory. A set that is counted for
- * the second time is laid out in one piece here, and counted by a small WebAssembly module, `flat-sets.wat`. The room is bounded, and given
- * back when nobody counts. It must not know what the sets are for.
+ * the second time is laid out in one piece here, and counted by a small WebAssembly module, `flat-sets.wat`. The room is bounded, and let
+ * go of when nobody counts. It must not know what the sets are for.
  */
 import { OFFSET_MAX } from "../config.js";
 import type { Bitmap } from "./bitmap.js";
@@ -17,7 +17,7 @@ const GROUP = 4;
 export const ROOM_WORDS = 2 ** 20;
 /** A set of more members is not laid out: there would be room for few of them. */
 export const MEMBERS_MAX = ROOM_WORDS / 8;
-/** The memory is dropped when nobody counted for so long, or for twice as long. */
+/** The memory is dropped when nobody counted for so long, or for twice as long; V8 gives it back at its next collection of all objects. */
 export const FORGET_MS = 10_000;
 /** What a count takes, in nanoseconds, measured; only which way is chosen depends on it. */
 const COST = { call: 300, member: 0.75 };
@@ -38,6 +38,7 @@ interface Module {
   count(a: number, aEnd: number, b: number, bEnd: number): number;
 }
 
+/** Processors, virtual ones above all, may have no instructions for four words at a time. */
 let canRun: boolean | undefined;
 let module: Module | undefined;
 /** Whether something was counted since the timer looked. */

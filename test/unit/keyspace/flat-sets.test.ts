@@ -126,6 +126,7 @@ test("what Roaring is quicker at is left to it, and so are sets that are too lar
   for (const other of others) {
     expect(sharedAgain(flat, other)).toBeUndefined();
     expect(sharedAgain(other, flat)).toBeUndefined();
+    expect(sharedAgain(other, other)).toBeUndefined();
     expect(bitopCardinality("AND", [flat, other])).toBe(
       other.members.filter((member) => flat.getBit(member) === 1).length,
     );
