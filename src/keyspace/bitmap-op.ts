@@ -6,6 +6,7 @@ import roaring from "roaring";
 import { MIB } from "../config.js";
 import { Bitmap, optimizeSet, type UnmadeSet } from "./bitmap.js";
 import { free } from "./bitmap-freeing.js";
+import { flatShared } from "./flat-sets.js";
 
 const { RoaringBitmap32 } = roaring;
 type RoaringSet = InstanceType<typeof RoaringBitmap32>;
@@ -117,7 +118,8 @@ export class Combination implements UnmadeSet {
     for (const source of this.sources) source.hold();
     // Sources are made here, if they were not: what is unmade never stands on more that is.
     const [a, b] = this.sources.map(({ set }) => set) as [RoaringSet, RoaringSet | undefined];
-    if (b !== undefined) this.cardinality = pairCardinality(this.op, a, b);
+    const [first, second] = this.sources as [Bitmap, Bitmap];
+    if (b !== undefined) this.cardinality = pairCardinality(this.op, a, b, flatShared(first, second));
     else this.cardinality = op === "NOT" ? this.byteLength * 8 - a.size : a.size;
   }
 
@@ -184,21 +186,21 @@ function complemented({ unmade }: Bitmap): Bitmap | undefined {
   return unmade instanceof Combination && unmade.op === "NOT" ? unmade.sources[0] : undefined;
 }
 
-/** NOT has no second source. */
-function pairCardinality(op: BitOp, a: RoaringSet, b: RoaringSet): number {
+/** NOT has no second source. Roaring counts all of them by what the sets share, too. */
+function pairCardinality(op: BitOp, a: RoaringSet, b: RoaringSet, shared = a.andCardinality(b)): number {
   switch (op) {
     case "AND":
     case "ANDOR":
-      return a.andCardinality(b);
+      return shared;
     case "OR":
-      return a.orCardinality(b);
+      return a.size + b.size - shared;
     case "XOR":
     case "ONE":
-      return a.xorCardinality(b);
+      return a.size + b.size - 2 * shared;
     case "DIFF":
-      return a.andNotCardinality(b);
+      return a.size - shared;
     case "DIFF1":
-      return b.andNotCardinality(a);
+      return b.size - shared;
     case "NOT":
       throw new Error("NOT has one source");
   }

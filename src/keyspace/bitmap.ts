@@ -8,6 +8,7 @@ import roaring from "roaring";
 import { REPLY_SLICE_BYTES } from "../config.js";
 import { passingBuffer } from "../passing-buffer.js";
 import { CONTAINERS_AT_ONCE, free, freeInParts, waitingBytes } from "./bitmap-freeing.js";
+import type { FlatSet } from "./flat-sets.js";
 import {
   ARRAY_MEMBERS_MAX,
   COOKIE_NO_RUNS,
@@ -48,6 +49,8 @@ export class Bitmap implements Value {
   bitUses = 0;
   /** The entry that it was last the value of, as the entry table notes here: whether it still is must be asked there. */
   entry: number | undefined = undefined;
+  /** What `flat-sets` knows of the bits as they are. Whoever changes one takes it away. */
+  flat: FlatSet | "counted once" | undefined;
 
   constructor(set: RoaringSet | UnmadeSet = new RoaringBitmap32(), byteLength = 0) {
     if (set instanceof RoaringBitmap32) this.#set = set;
@@ -153,8 +156,10 @@ export class Bitmap implements Value {
   setBit(offset: number, bit: Bit): Bit {
     const length = byteLengthOf(offset);
     if (length > this.byteLength) this.byteLength = length;
-    if (bit === 1) return this.set.tryAdd(offset) ? 0 : 1;
-    return this.set.delete(offset) ? 1 : 0;
+    const isChanged = bit === 1 ? this.set.tryAdd(offset) : this.set.delete(offset);
+    if (!isChanged) return bit;
+    this.flat = undefined;
+    return bit === 1 ? 0 : 1;
   }
 
   /**
@@ -170,6 +175,7 @@ export class Bitmap implements Value {
     changed.xorInPlace(before);
     free(before);
     this.set.xorInPlace(changed);
+    this.flat = undefined;
     this.byteLength = Math.max(this.byteLength, start + bytes.length);
     return new Bitmap(changed, this.byteLength);
   }
@@ -182,6 +188,7 @@ export class Bitmap implements Value {
     const changed = RoaringBitmap32.andNot(members.set, this.set);
     const wasEmpty = this.set.isEmpty;
     this.set.orInPlace(changed);
+    this.flat = undefined;
     // Later additions leave the containers as they have grown: that is BITOPTIMIZE's work.
     if (wasEmpty) this.optimize();
     this.byteLength = Math.max(this.byteLength, members.byteLength);
@@ -192,6 +199,7 @@ export class Bitmap implements Value {
   remove(members: Bitmap): Bitmap {
     const changed = RoaringBitmap32.and(this.set, members.set);
     this.set.andNotInPlace(changed);
+    this.flat = undefined;
     return new Bitmap(changed, this.byteLength);
   }
 

@@ -6,6 +6,7 @@
 import { OFFSET_MAX } from "../config.js";
 import type { Bitmap } from "./bitmap.js";
 import { SHARED_IDS_WASM } from "./shared-ids-wasm.js";
+import { loadWasm } from "./wasm.js";
 
 /** Two sets; a set may be in many pairs. */
 export type Pair = readonly [row: Bitmap, column: Bitmap];
@@ -17,7 +18,6 @@ export const PAIRS_MAX = 16_384;
 export const MEMBERS_MAX = 2 ** 20;
 
 const WORD_BYTES = 4;
-const PAGE_BYTES = 65_536;
 
 // Where everything is, in words. The module knows the sizes up to BITS_WORDS.
 const NUMBERS = 0;
@@ -33,13 +33,6 @@ const BITS = PAIRS + PAIRS_MAX * PAIR_WORDS;
 const MEMBERS = BITS + SETS_MAX * BITS_WORDS;
 /** 6.9 MB, of which the system gives what was written to. */
 const MEMORY_BYTES = (MEMBERS + MEMBERS_MAX) * WORD_BYTES;
-
-/** What is used of it here: its types are among those of browsers only. */
-declare const WebAssembly: {
-  Memory: new (size: { initial: number }) => { readonly buffer: ArrayBuffer };
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { readonly exports: unknown };
-};
 
 interface Module {
   readonly words: Uint32Array;
@@ -59,10 +52,8 @@ let module: Module | undefined;
 
 /** Made when it is needed first, and kept. */
 function load(): Module {
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(MEMORY_BYTES / PAGE_BYTES) });
-  const compiled = new WebAssembly.Module(Buffer.from(SHARED_IDS_WASM, "base64"));
-  const { exports } = new WebAssembly.Instance(compiled, { memory: { memory } });
-  return { words: new Uint32Array(memory.buffer), count: (exports as Pick<Module, "count">).count };
+  const { words, exports } = loadWasm(SHARED_IDS_WASM, MEMORY_BYTES);
+  return { words, count: (exports as Pick<Module, "count">).count };
 }
 
 /** How many ids each pair shares: of at most PAIRS_MAX pairs, which have SETS_MAX different sets at most. */

@@ -11,7 +11,7 @@
 ;;   last of them, so that who walks in a block need not look for the end. Sets that are rows come first, then those that are columns only.
 ;;   a pair: where the bits of its row are; where those of its column are; how many ids they share.
 ;;
-;; When it is changed, `UPDATE_WASM=1 npx vitest run test/unit/keyspace/shared-ids-wasm` assembles it.
+;; When it is changed, `UPDATE_WASM=1 npx vitest run test/unit/keyspace/wasm` assembles it.
 (module
   (import "memory" "memory" (memory 1))
 

@@ -96,7 +96,8 @@ export function pairCost(a: Bitmap, b: Bitmap): number {
   return spreadCost(spread(a), spread(b));
 }
 
-function spreadCost(a: Spread, b: Spread): number {
+/** The same from what is known of them. */
+export function spreadCost(a: Spread, b: Spread): number {
   const [fewer, more] = a.inContainer < b.inContainer ? [a.inContainer, b.inContainer] : [b.inContainer, a.inContainer];
   return PAIR_COST.call + containerCost(fewer, more) * Math.min(a.containers, b.containers);
 }
@@ -108,7 +109,8 @@ function containerCost(fewer: number, more: number): number {
   return Math.min(PAIR_COST.container + PAIR_COST.member * members, PAIR_COST.arrays + PAIR_COST.arrayMember * members);
 }
 
-interface Spread {
+/** How the members of a set lie. */
+export interface Spread {
   members: number;
   /** Containers that it has at most, and how many members each of so many has. */
   containers: number;
