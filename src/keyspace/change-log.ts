@@ -11,8 +11,7 @@ import type { Bitmap } from "./bitmap.js";
 import { BITOPS, type BitOp, Combination } from "./bitmap-op.js";
 import { type Contents, demote, FLAG } from "./contents.js";
 import { NO_ENTRY } from "./entry-table.js";
-import type { Expression } from "./expressions.js";
-import type { PieceFacts, StoredDatabase } from "./storage.js";
+import type { Expression, PieceFacts, StoredDatabase } from "./storage.js";
 import type { Bit } from "./value.js";
 
 const KIND = {

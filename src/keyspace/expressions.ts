@@ -4,13 +4,7 @@
  * changes, the storage makes the values of the expressions that it is in: here is which these are. It must not know the file.
  */
 import { EXPRESSION_BYTES_MIN, EXPRESSION_DEPTH_MAX, EXPRESSIONS_MAX, SOURCE_BYTES_MAX } from "../config.js";
-import type { BitOp } from "./bitmap-op.js";
-
-/** What a value is: the result of an operation on the values of other rows, given by their ids. */
-export interface Expression {
-  op: BitOp;
-  sources: readonly number[];
-}
+import type { Expression } from "./storage.js";
 
 /** One whose value has to be made. */
 export interface Unmade {
@@ -62,7 +56,7 @@ export class Expressions {
     const isFull = expression.sources.some(
       (source) => (this.#sources.get(source)?.bytes ?? 0) + owed > SOURCE_BYTES_MAX,
     );
-    if (isFull || this.#kept.size >= EXPRESSIONS_MAX || this.#depth(expression) > EXPRESSION_DEPTH_MAX) return false;
+    if (isFull || this.#kept.size >= EXPRESSIONS_MAX || this.#isDeeper(expression, EXPRESSION_DEPTH_MAX)) return false;
     this.restore(id, expression, bytes);
     return true;
   }
@@ -80,13 +74,13 @@ export class Expressions {
     }
   }
 
-  #depth({ sources }: Expression): number {
-    return 1 + Math.max(...sources.map((source) => this.#depthOf(source)));
-  }
-
-  #depthOf(id: number): number {
-    const expression = this.#kept.get(id);
-    return expression === undefined ? 0 : this.#depth(expression);
+  /** Whether more expressions than so many stand upon each other with this one. */
+  #isDeeper({ sources }: Expression, levels: number): boolean {
+    if (levels === 0) return true;
+    return sources.some((source) => {
+      const expression = this.#kept.get(source);
+      return expression !== undefined && this.#isDeeper(expression, levels - 1);
+    });
   }
 
   /** The value of a row changes: returns what has to be made before. These are no expressions any more. */

@@ -3,8 +3,8 @@
  * Reads answer at once from what is committed; a write is a whole batch of the change log and takes its time.
  */
 import type { Bitmap } from "./bitmap.js";
+import type { BitOp } from "./bitmap-op.js";
 import type { Batch } from "./change-log.js";
-import type { Expression } from "./expressions.js";
 
 /** The deadline of a key that does not expire. */
 export const NO_DEADLINE = Number.POSITIVE_INFINITY;
@@ -23,6 +23,12 @@ export interface StoredKey {
   hash: number;
   key: string;
   deadline: number;
+}
+
+/** What a value is: the result of an operation on the values of other rows, given by their ids. */
+export interface Expression {
+  op: BitOp;
+  sources: readonly number[];
 }
 
 /** A row whose value is kept as an expression of other rows of the same slot. */

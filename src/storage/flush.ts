@@ -6,9 +6,8 @@
  */
 import type { Statement } from "better-sqlite3";
 import { type Batch, type BatchVisitor, readBatch } from "../keyspace/change-log.js";
-import type { Expression } from "../keyspace/expressions.js";
 import { keyHash } from "../keyspace/hash.js";
-import { NO_DEADLINE, type PieceFacts, type StoredDatabase } from "../keyspace/storage.js";
+import { type Expression, NO_DEADLINE, type PieceFacts, type StoredDatabase } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
 import { giveBack, movedTo } from "../passing-buffer.js";
 import type { ExpressionMaker } from "./expression-maker.js";

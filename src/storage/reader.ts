@@ -10,7 +10,7 @@ import {
   type StoredKey,
   type ValueFacts,
 } from "../keyspace/storage.js";
-import { parseExpression } from "./expression.js";
+import { type ExpressionText, readExpression } from "./expression.js";
 import { type Pending, readLog } from "./pending.js";
 import type { Connection } from "./schema.js";
 import { VALUE_ROWS_MAX, Values } from "./values.js";
@@ -153,13 +153,14 @@ function lastId(connection: Connection): number {
 /** What can't be read as an expression is found out by who asks for the value. */
 function storedExpressions(connection: Connection): StoredExpression[] {
   const rows = connection
-    .prepare<[], { id: number; slot: number; expression: string; byteLength: number; cardinality: number }>(
-      `SELECT id, slot, expression, byte_length AS byteLength, cardinality FROM expressions JOIN keys USING (id)`,
+    .prepare<[], ExpressionText & { slot: number; byteLength: number; cardinality: number }>(
+      `SELECT id, expression AS text, checksum, slot, byte_length AS byteLength, cardinality
+       FROM expressions JOIN keys USING (id)`,
     )
     .all();
-  return rows.flatMap(({ expression: text, ...row }) => {
-    const expression = parseExpression(text);
-    return expression === undefined ? [] : [{ ...row, ...expression }];
+  return rows.flatMap(({ id, text, checksum, ...row }) => {
+    const expression = readExpression({ id, text, checksum });
+    return expression === undefined ? [] : [{ id, ...row, ...expression }];
   });
 }
 

@@ -12,12 +12,11 @@ import { CHUNK_BYTES_MAX, EXPRESSION_DEPTH_MAX } from "../config.js";
 import { DamagedError } from "../errors.js";
 import { Bitmap } from "../keyspace/bitmap.js";
 import { bitop } from "../keyspace/bitmap-op.js";
-import type { Expression } from "../keyspace/expressions.js";
 import { portableSizeOfSmall, writePortableOfSmall } from "../keyspace/small-set.js";
-import type { ValueFacts } from "../keyspace/storage.js";
+import type { Expression, ValueFacts } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
 import { passing } from "../passing-buffer.js";
-import { formatExpression, parseExpression } from "./expression.js";
+import { type ExpressionText, lostExpression, readExpression, writeExpression } from "./expression.js";
 import { cutPortable } from "./portable.js";
 import type { Connection } from "./schema.js";
 
@@ -34,9 +33,6 @@ const OFFSETS = CONTAINERS * CONTAINER_BITS;
 /** Sets of so few members are not made smaller by runs. */
 const FEW_MEMBERS_MAX = 4;
 
-/** In the place of an expression whose value can't be made any more. */
-const LOST = "LOST";
-
 /** Most values have no more rows, with that of the key. */
 const FEW_ROWS = 3;
 
@@ -51,11 +47,6 @@ export function rowId(id: number, number: number): RowId {
 /** The checksum of a row's bytes. It depends on where they belong, so that a row in the wrong place is found out too. */
 export function checksum(id: number, number: number, ...parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, part) => crc32(part, sum), ((id % VALUE_ROWS_MAX) * VALUE_ROWS_MAX + number) % 2 ** 32);
-}
-
-/** The checksum of an expression's text, which depends on where it belongs too. */
-export function expressionChecksum(id: number, text: string): number {
-  return checksum(id, 0, Buffer.from(text));
 }
 
 /** Bits of one value: the offsets that are 1 and those that are 0 now, whatever they were. */
@@ -107,7 +98,7 @@ export class Values {
   readonly #putDelta: Statement<[RowId, Uint8Array, Uint8Array, number]>;
   readonly #deleteChunks: Statement<[RowId, RowId]>;
   readonly #deleteDeltas: Statement<[RowId, RowId]>;
-  readonly #putExpression: Statement<[number, string, number]>;
+  readonly #putExpression: Statement<ExpressionText>;
   readonly #deleteExpression: Statement<[number]>;
   readonly #expression: Statement<[number], { expression: string }>;
 
@@ -136,7 +127,7 @@ export class Values {
     this.#deleteChunks = connection.prepare("DELETE FROM chunks WHERE chunk BETWEEN ? AND ?");
     this.#deleteDeltas = connection.prepare("DELETE FROM deltas WHERE delta BETWEEN ? AND ?");
     this.#putExpression = connection.prepare(
-      "INSERT OR REPLACE INTO expressions (id, expression, checksum) VALUES (?, ?, ?)",
+      "INSERT OR REPLACE INTO expressions (id, expression, checksum) VALUES (:id, :text, :checksum)",
     );
     this.#deleteExpression = connection.prepare("DELETE FROM expressions WHERE id = ?");
     this.#expression = connection.prepare("SELECT expression FROM expressions WHERE id = ?");
@@ -185,7 +176,7 @@ export class Values {
 
   /** What an expression gives. */
   #make(id: number, { ones: text, checksum: sum }: ExpressionRow, late: LateBits, depth: number): Bitmap {
-    const expression = expressionChecksum(id, text) === sum ? parseExpression(text) : undefined;
+    const expression = readExpression({ id, text, checksum: sum });
     if (expression === undefined) throw new DamagedError(id, "its expression is lost, or not what was written");
     if (depth >= EXPRESSION_DEPTH_MAX) throw new DamagedError(id, "its expression stands upon too many others");
     const sources: Bitmap[] = [];
@@ -214,13 +205,12 @@ export class Values {
   /** Lets a row's value be an expression, in the place of whatever it was. */
   express(id: number, expression: Expression): void {
     this.delete(id);
-    const text = formatExpression(expression);
-    this.#putExpression.run(id, text, expressionChecksum(id, text));
+    this.#putExpression.run(writeExpression(id, expression));
   }
 
   /** What an expression is of is not what was written, and changes: from now on its value is damaged. */
   lose(id: number): void {
-    this.#putExpression.run(id, LOST, expressionChecksum(id, LOST));
+    this.#putExpression.run(lostExpression(id));
   }
 
   /** Whether a row's value is an expression. */
