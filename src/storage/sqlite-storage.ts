@@ -5,8 +5,9 @@
 import { statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { type AppendFsync, READER_CACHE_KIB, WRITER_YOUNG_MIB } from "../config.js";
+import type { Bitmap } from "../keyspace/bitmap.js";
 import type { Batch } from "../keyspace/change-log.js";
-import type { StorageFigures, StoredKey } from "../keyspace/storage.js";
+import type { StorageFigures, StoredKey, ValueFacts } from "../keyspace/storage.js";
 import { limitYoungSpace } from "../v8-flags.js";
 import { backupInThread } from "./backup-thread.js";
 import type { DurableStorage, StorageEvents } from "./durable-storage.js";
@@ -69,6 +70,15 @@ export class SqliteStorage extends Reader implements DurableStorage {
   override find(slot: number, key: string): StoredKey | undefined {
     this.#snapshot.use();
     return super.find(slot, key);
+  }
+
+  /** An expression's row, and then what it is of. */
+  override load(id: number): Bitmap {
+    return this.#snapshot.during(() => super.load(id));
+  }
+
+  override measure(id: number): ValueFacts {
+    return this.#snapshot.during(() => super.measure(id));
   }
 
   write(batch: Batch): Promise<Uint32Array> {

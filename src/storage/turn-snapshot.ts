@@ -24,6 +24,17 @@ export class TurnSnapshot {
     else if (!this.#connection.inTransaction) this.#begin.run();
   }
 
+  /** Asks several questions that must see the same. */
+  during<T>(ask: () => T): T {
+    if (this.#connection.inTransaction) return ask();
+    this.#begin.run();
+    try {
+      return ask();
+    } finally {
+      this.refresh();
+    }
+  }
+
   /** From now on, what is committed until now is seen. */
   refresh(): void {
     if (this.#connection.inTransaction) this.#end.run();

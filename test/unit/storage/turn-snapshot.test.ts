@@ -54,6 +54,27 @@ test("the next turn sees what was committed in the last, and holds nothing when 
   }
 });
 
+test("questions that belong together see the same, and the next one what was committed between them", () => {
+  const { reader, snapshot, ask, commit } = setUp();
+  const both = () => {
+    const first = ask();
+    commit();
+    return [first, ask()];
+  };
+  expect(snapshot.during(both)).toEqual([0, 0]);
+  expect(reader.inTransaction).toBe(false);
+  expect(() =>
+    snapshot.during(() => {
+      throw new Error("damaged");
+    }),
+  ).toThrow("damaged");
+  expect(reader.inTransaction).toBe(false);
+  ask();
+  expect(reader.inTransaction).toBe(true);
+  expect(snapshot.during(both)).toEqual([1, 1]);
+  expect(reader.inTransaction).toBe(true);
+});
+
 test("a reader that is closed within a turn is left alone", async () => {
   const { reader, ask } = setUp();
   ask();
