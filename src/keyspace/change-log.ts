@@ -7,7 +7,7 @@
  */
 import { FLUSH_BYTES, FLUSH_ENTRIES } from "../config.js";
 import { giveBack, passing } from "../passing-buffer.js";
-import type { Bitmap } from "./bitmap.js";
+import { type Bitmap, portableBytesMax } from "./bitmap.js";
 import { BITOPS, type BitOp, Combination } from "./bitmap-op.js";
 import { type Contents, demote, FLAG } from "./contents.js";
 import { NO_ENTRY } from "./entry-table.js";
@@ -206,10 +206,12 @@ export class ChangeLog {
     // The same report again: it is what the file has, or gets with this batch.
     if (combined !== undefined && expressions.isSame(id, combined.expression)) return;
     this.#touchValue(contents, entry);
-    const bytes = entries.native(entry)?.portableBytesMax ?? entries.portableBytes(entry);
-    const isExpression = combined !== undefined && expressions.add(id, combined.expression, bytes);
-    if (isExpression) for (const each of [entry, ...combined.sources]) setFlag(contents, each, FLAG.LINKED);
-    this.#countReplaced(id, isExpression ? 0 : bytes);
+    const isExpression = combined !== undefined && expressions.add(id, combined.expression, combined.bytes);
+    if (isExpression) for (const each of combined.entries) setFlag(contents, each, FLAG.LINKED);
+    this.#countReplaced(
+      id,
+      isExpression ? 0 : (entries.native(entry)?.portableBytesMax ?? entries.portableBytes(entry)),
+    );
     setFlag(contents, entry, FLAG.REWRITTEN);
   }
 
@@ -414,16 +416,26 @@ export class ChangeLog {
   }
 }
 
-/** What a value is of others, and the entries of these, if it is not made and they are values of the same database now. */
-function combinedRows(
-  { entries }: Contents,
-  entry: number,
-): { expression: Expression; sources: readonly number[] } | undefined {
+/** What a value is of others, if it is not made and they are values of the same database now. */
+interface Combined {
+  expression: Expression;
+  /** Its entry, and theirs. */
+  entries: readonly number[];
+  /** What all of them take at most. */
+  bytes: number;
+}
+
+function combinedRows({ entries }: Contents, entry: number): Combined | undefined {
   const combination = entries.native(entry)?.unmade;
   if (!(combination instanceof Combination)) return undefined;
   const sources = combination.sources.map((source) => entries.entryOf(source));
   if (sources.includes(NO_ENTRY)) return undefined;
-  return { expression: { op: combination.op, sources: sources.map((source) => entries.id(source)) }, sources };
+  const all = [entry, ...sources];
+  const expression = { op: combination.op, sources: sources.map((source) => entries.id(source)) };
+  // By what the entries say: to ask the sets would be to look at all their containers.
+  const bytesMax = (each: number) =>
+    portableBytesMax({ cardinality: entries.cardinality(each), byteLength: entries.byteLength(each) });
+  return { expression, entries: all, bytes: all.reduce((sum, each) => sum + bytesMax(each), 0) };
 }
 
 function setFlag({ entries }: Contents, entry: number, flag: number): void {

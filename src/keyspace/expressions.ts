@@ -9,7 +9,7 @@ import type { Expression } from "./storage.js";
 /** One whose value has to be made. */
 export interface Unmade {
   id: number;
-  /** What its value takes at most, in Roaring's portable format. */
+  /** What it takes: `Expressions.add`'s. */
   bytes: number;
 }
 
@@ -19,7 +19,7 @@ interface Kept extends Expression {
 
 interface Source {
   readonly results: Set<number>;
-  /** What their values take at most. */
+  /** What it takes to make them all. */
   bytes: number;
 }
 
@@ -48,8 +48,8 @@ export class Expressions {
   }
 
   /**
-   * Lets the file keep a row, which is no expression's result, as an expression. `bytes` is what its value takes at most. Returns false where that is not
-   * to be: what there would be to make when a source changes is bounded, and so is how deep expressions stand upon each other.
+   * Lets the file keep a row, which is no expression's result, as an expression. `bytes` is what its value and its sources
+   * take, in Roaring's portable format and at most, since all that is read or written to make it. Returns false where it is not to be kept so: what there would be to make when a source changes is bounded, and so is how deep expressions stand upon each other.
    */
   add(id: number, expression: Expression, bytes: number): boolean {
     const owed = Math.max(bytes, EXPRESSION_BYTES_MIN);

@@ -123,9 +123,10 @@ export class Keyspace {
     this.databases = [...storage.databases]
       .sort((a, b) => a.number - b.number)
       .map((stored) => new Database(stored.number, new Contents(stored, this.#seed())));
-    for (const { id, slot, op, sources, ...facts } of storage.expressions) {
+    for (const { id, slot, facts, ...expression } of storage.expressions) {
       const database = this.databases.find(({ contents }) => contents.slot === slot);
-      database?.contents.expressions.restore(id, { op, sources }, portableBytesMax(facts));
+      const bytes = facts.reduce((sum, each) => sum + portableBytesMax(each), 0);
+      database?.contents.expressions.restore(id, expression, bytes);
     }
     this.#nextSlot = storage.nextSlot;
     this.residency = new Residency(this.databases, this.now, random, () => !this.isSettled);

@@ -31,16 +31,18 @@ export interface Expression {
   sources: readonly number[];
 }
 
-/** A row whose value is kept as an expression of other rows of the same slot. */
-export interface StoredExpression extends Expression, ValueFacts {
-  id: number;
-  slot: number;
-}
-
 /** What can be said of a value without its bits. */
 export interface ValueFacts {
   cardinality: number;
   byteLength: number;
+}
+
+/** A row whose value is kept as an expression of other rows of the same slot. */
+export interface StoredExpression extends Expression {
+  id: number;
+  slot: number;
+  /** What its value and its sources measure. */
+  facts: readonly ValueFacts[];
 }
 
 /** What a value that comes in pieces measures with one of them, and where that begins. */

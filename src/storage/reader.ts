@@ -153,14 +153,19 @@ function lastId(connection: Connection): number {
 /** What can't be read as an expression is found out by who asks for the value. */
 function storedExpressions(connection: Connection): StoredExpression[] {
   const rows = connection
-    .prepare<[], ExpressionText & { slot: number; byteLength: number; cardinality: number }>(
-      `SELECT id, expression AS text, checksum, slot, byte_length AS byteLength, cardinality
-       FROM expressions JOIN keys USING (id)`,
+    .prepare<[], ExpressionText & { slot: number }>(
+      "SELECT id, expression AS text, checksum, slot FROM expressions JOIN keys USING (id)",
     )
     .all();
-  return rows.flatMap(({ id, text, checksum, ...row }) => {
-    const expression = readExpression({ id, text, checksum });
-    return expression === undefined ? [] : [{ id, ...row, ...expression }];
+  const factsOf = connection.prepare<[number], ValueFacts>(
+    "SELECT byte_length AS byteLength, cardinality FROM keys WHERE id = ?",
+  );
+  return rows.flatMap(({ slot, ...text }) => {
+    const expression = readExpression(text);
+    if (expression === undefined) return [];
+    const { id } = text;
+    const facts = [id, ...expression.sources].flatMap((row) => factsOf.get(row) ?? []);
+    return [{ id, slot, ...expression, facts }];
   });
 }
 
