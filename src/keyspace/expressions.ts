@@ -48,8 +48,9 @@ export class Expressions {
   }
 
   /**
-   * Lets the file keep a row, which is no expression's result, as an expression. `bytes` is what its value and its sources
-   * take, in Roaring's portable format and at most, since all that is read or written to make it. Returns false where it is not to be kept so: what there would be to make when a source changes is bounded, and so is how deep expressions stand upon each other.
+   * Lets the file keep a row, which is no expression's result, as an expression. `bytes` is what its value and its sources take at most, in
+   * Roaring's portable format: all of it is read or written to make the value. Returns false where the row is not to be kept so: what there would be
+   * to make when a source changes is bounded, and so is how deep expressions stand upon each other.
    */
   add(id: number, expression: Expression, bytes: number): boolean {
     const owed = Math.max(bytes, EXPRESSION_BYTES_MIN);
