@@ -104,13 +104,13 @@ export const FLUSH_ENTRIES = 16_384;
  */
 export const FLUSH_ENTRIES_FIRST = 64;
 
-/** Results of BITOP that the file keeps as expressions of other rows, in each database: a start reads them all. */
-export const EXPRESSIONS_MAX = 16_384;
 /**
- * Bytes of the values that have to be made when one source of them changes, and of their sources, at most: the flush that has this change takes
- * some 0.6 s longer.
+ * Bytes of the results of BITOP that the file keeps as expressions of one row, and of what they are of, at most. All of them have to be made when that row
+ * changes: a flush takes some 0.6 s longer where none of them is in memory.
  */
 export const SOURCE_BYTES_MAX = 256 * MIB;
+/** The same of all rows of a database: one transaction may change all of them. A start reads them, some 4,000 at most. */
+export const EXPRESSIONS_BYTES_MAX = 1024 * MIB;
 /** Each expression counts as so many at least: sparse ones take 0.5 ms whatever their bytes. */
 export const EXPRESSION_BYTES_MIN = 256 * KIB;
 /** How many expressions may stand upon each other: who reads the last one reads the sources of all. */

@@ -204,9 +204,13 @@ export class ChangeLog {
     const id = entries.id(entry);
     const combined = combinedRows(contents, entry);
     // The same report again: it is what the file has, or gets with this batch.
-    if (combined !== undefined && expressions.isSame(id, combined.expression)) return;
+    if (combined !== undefined && expressions.isSame(id, combined.expression)) {
+      expressions.renew(id, combined.result);
+      return;
+    }
     this.#touchValue(contents, entry);
-    const isExpression = combined !== undefined && expressions.add(id, combined.expression, combined.bytes);
+    const isExpression =
+      combined !== undefined && expressions.add(id, combined.expression, combined.bytes, combined.result);
     if (isExpression) for (const each of combined.entries) setFlag(contents, each, FLAG.LINKED);
     this.#countReplaced(
       id,
@@ -220,12 +224,23 @@ export class ChangeLog {
     this.#replaced.set(id, bytes);
   }
 
-  /** The value of a row changes: what the expressions are that it is in has to be made before. */
-  #release({ entries, expressions }: Contents, entry: number): void {
+  /**
+   * The value of a row changes: what the expressions are that it is in has to be made before. One that is in memory, where it would hold the source as
+   * it was, is made here for the batch; any other by the writer.
+   */
+  #release(contents: Contents, entry: number): void {
+    const { entries, expressions } = contents;
     entries.setFlags(entry, entries.flags(entry) & ~FLAG.LINKED);
-    for (const { id, bytes } of expressions.release(entries.id(entry))) {
-      this.#header(KIND.make, id, 0);
-      this.#countReplaced(id, bytes);
+    for (const { id, result, bytes } of expressions.release(entries.id(entry))) {
+      const known = result?.unmade === undefined ? NO_ENTRY : entries.entryOf(result);
+      if (known === NO_ENTRY) {
+        this.#header(KIND.make, id, 0);
+        this.#countReplaced(id, bytes);
+      } else {
+        this.#note(contents, known, entries.flags(known));
+        this.#countReplaced(id, (result as Bitmap).portableBytesMax);
+        setFlag(contents, known, FLAG.REWRITTEN);
+      }
     }
   }
 
@@ -340,8 +355,13 @@ export class ChangeLog {
     if ((flags & (FLAG.VALUED | FLAG.LINKED)) === FLAG.VALUED) return flags;
     if ((flags & FLAG.LINKED) !== 0) this.#release(contents, entry);
     flags &= ~FLAG.LINKED;
+    return this.#note(contents, entry, flags);
+  }
+
+  #note(contents: Contents, entry: number, flags: number): number {
     if ((flags & FLAG.VALUED) !== 0) return flags;
-    entries.setFlags(entry, flags | FLAG.VALUED);
+    contents.entries.setBatch(entry, this.number);
+    contents.entries.setFlags(entry, flags | FLAG.VALUED);
     this.#valued.push(entry);
     this.#valuedIn.push(contents);
     return flags | FLAG.VALUED;
@@ -419,6 +439,7 @@ export class ChangeLog {
 /** What a value is of others, if it is not made and they are values of the same database now. */
 interface Combined {
   expression: Expression;
+  result: Bitmap;
   /** Its entry, and theirs. */
   entries: readonly number[];
   /** What all of them take at most. */
@@ -426,8 +447,9 @@ interface Combined {
 }
 
 function combinedRows({ entries }: Contents, entry: number): Combined | undefined {
-  const combination = entries.native(entry)?.unmade;
-  if (!(combination instanceof Combination)) return undefined;
+  const result = entries.native(entry);
+  const combination = result?.unmade;
+  if (result === undefined || !(combination instanceof Combination)) return undefined;
   const sources = combination.sources.map((source) => entries.entryOf(source));
   if (sources.includes(NO_ENTRY)) return undefined;
   const all = [entry, ...sources];
@@ -435,7 +457,7 @@ function combinedRows({ entries }: Contents, entry: number): Combined | undefine
   // By what the entries say: to ask the sets would be to look at all their containers.
   const bytesMax = (each: number) =>
     portableBytesMax({ cardinality: entries.cardinality(each), byteLength: entries.byteLength(each) });
-  return { expression, entries: all, bytes: all.reduce((sum, each) => sum + bytesMax(each), 0) };
+  return { expression, result, entries: all, bytes: all.reduce((sum, each) => sum + bytesMax(each), 0) };
 }
 
 function setFlag({ entries }: Contents, entry: number, flag: number): void {

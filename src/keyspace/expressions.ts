@@ -3,17 +3,21 @@
  * results, and they expire before anybody else wants them. A row that has such a value, or is the source of one, is in an expression. Before it
  * changes, the storage makes the values of the expressions that it is in: here is which these are. It must not know the file.
  */
-import { EXPRESSION_BYTES_MIN, EXPRESSION_DEPTH_MAX, EXPRESSIONS_MAX, SOURCE_BYTES_MAX } from "../config.js";
+import { EXPRESSION_BYTES_MIN, EXPRESSION_DEPTH_MAX, EXPRESSIONS_BYTES_MAX, SOURCE_BYTES_MAX } from "../config.js";
+import type { Bitmap } from "./bitmap.js";
 import type { Expression } from "./storage.js";
 
 /** One whose value has to be made. */
 export interface Unmade {
   id: number;
-  /** What it takes: `Expressions.add`'s. */
+  /** Its value, not made either, as long as it is in memory. */
+  result: Bitmap | undefined;
+  /** Bytes that are read and written to make it of what the file has. */
   bytes: number;
 }
 
 interface Kept extends Expression {
+  result: Bitmap | undefined;
   bytes: number;
 }
 
@@ -26,6 +30,8 @@ interface Source {
 export class Expressions {
   readonly #kept = new Map<number, Kept>();
   readonly #sources = new Map<number, Source>();
+  /** What it takes to make all. */
+  #bytes = 0;
 
   /** What a row's value is in the file; undefined where that has its bits. */
   get(id: number): Expression | undefined {
@@ -52,26 +58,43 @@ export class Expressions {
    * Roaring's portable format: all of it is read or written to make the value. Returns false where the row is not to be kept so: what there would be
    * to make when a source changes is bounded, and so is how deep expressions stand upon each other.
    */
-  add(id: number, expression: Expression, bytes: number): boolean {
-    const owed = Math.max(bytes, EXPRESSION_BYTES_MIN);
+  add(id: number, expression: Expression, bytes: number, result?: Bitmap): boolean {
+    const owed = this.#owed(expression, bytes);
     const isFull = expression.sources.some(
       (source) => (this.#sources.get(source)?.bytes ?? 0) + owed > SOURCE_BYTES_MAX,
     );
-    if (isFull || this.#kept.size >= EXPRESSIONS_MAX || this.#isDeeper(expression, EXPRESSION_DEPTH_MAX)) return false;
-    this.restore(id, expression, bytes);
+    if (isFull || this.#bytes + owed > EXPRESSIONS_BYTES_MAX) return false;
+    if (this.#isDeeper(expression, EXPRESSION_DEPTH_MAX)) return false;
+    this.#put(id, { ...expression, result, bytes: owed });
     return true;
   }
 
   /** Notes what the file has, whatever there is already. */
-  restore(id: number, { op, sources }: Expression, bytes: number): void {
-    const owed = Math.max(bytes, EXPRESSION_BYTES_MIN);
-    this.#kept.set(id, { op, sources, bytes: owed });
+  restore(id: number, expression: Expression, bytes: number): void {
+    this.#put(id, { ...expression, result: undefined, bytes: this.#owed(expression, bytes) });
+  }
+
+  /** The same as a row made again, whose value in memory is another one now. */
+  renew(id: number, result: Bitmap): void {
+    const kept = this.#kept.get(id);
+    if (kept !== undefined) kept.result = result;
+  }
+
+  /** Whoever reads a source that is an expression itself reads what that is of. */
+  #owed({ sources }: Expression, bytes: number): number {
+    const below = sources.reduce((sum, source) => sum + (this.#kept.get(source)?.bytes ?? 0), 0);
+    return Math.max(bytes, EXPRESSION_BYTES_MIN) + below;
+  }
+
+  #put(id: number, kept: Kept): void {
+    this.#kept.set(id, kept);
+    this.#bytes += kept.bytes;
     // The same row may be both sources.
-    for (const each of new Set(sources)) {
+    for (const each of new Set(kept.sources)) {
       const source = this.#sources.get(each) ?? { results: new Set(), bytes: 0 };
       this.#sources.set(each, source);
       source.results.add(id);
-      source.bytes += owed;
+      source.bytes += kept.bytes;
     }
   }
 
@@ -86,21 +109,25 @@ export class Expressions {
 
   /** The value of a row changes: returns what has to be made before. These are no expressions any more. */
   release(id: number): Unmade[] {
-    const ids = [...(this.#sources.get(id)?.results ?? [])];
-    if (this.#kept.has(id)) ids.push(id);
-    return ids.map((each) => ({ id: each, bytes: this.#remove(each) }));
+    const ids = new Set(this.#sources.get(id)?.results);
+    if (this.#kept.has(id)) ids.add(id);
+    return [...ids].map((each) => {
+      const { result, bytes } = this.#remove(each);
+      return { id: each, result, bytes };
+    });
   }
 
-  #remove(id: number): number {
-    const { sources, bytes } = this.#kept.get(id) as Kept;
+  #remove(id: number): Kept {
+    const kept = this.#kept.get(id) as Kept;
     this.#kept.delete(id);
-    for (const source of new Set(sources)) {
+    this.#bytes -= kept.bytes;
+    for (const source of new Set(kept.sources)) {
       const left = this.#sources.get(source);
       if (left === undefined) continue;
       left.results.delete(id);
-      left.bytes -= bytes;
+      left.bytes -= kept.bytes;
       if (left.results.size === 0) this.#sources.delete(source);
     }
-    return bytes;
+    return kept;
   }
 }

@@ -630,7 +630,8 @@ export class Keyspace {
       this.#log.value(contents, number);
     } else {
       for (const offset of changed.members) this.#log.bit(contents, number, offset, bitmap.getBit(offset));
-      if (isLonger && cardinality === 0) this.#log.bit(contents, number, last, 0);
+      // Bits alone, as the log has them, tell of a length by the last of them.
+      if (isLonger) this.#log.bit(contents, number, last, bitmap.getBit(last));
     }
     changed.dispose();
     if (bitmap.cardinality <= SMALL_AGAIN_MEMBERS) this.#split(contents, number, bitmap);

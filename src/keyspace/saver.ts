@@ -147,6 +147,7 @@ export class Saver {
     this.#lookAtAge();
     if (this.#keyspace.residency.isStuck && !this.#isSettling) this.#settleSoon();
     if (!this.#keyspace.isDirty) {
+      this.#noticeSaved();
       if (this.#restMs !== undefined && performance.now() >= this.#restMs && this.#inFlight.length === 0) this.#rest();
       return;
     }
@@ -154,6 +155,14 @@ export class Saver {
     if (this.#dirtySinceMs !== undefined) return;
     this.#dirtySinceMs = performance.now();
     if (this.#isStarted) this.#setTimer();
+  }
+
+  /** Changes that left nothing to write, such as a BITOP that gives again what is there, are saved when all before them are. */
+  #noticeSaved(): void {
+    const { changes, isDirty } = this.#keyspace;
+    if (isDirty || this.#inFlight.length > 0) return;
+    if (this.syncedChanges === this.savedChanges) this.syncedChanges = changes;
+    this.savedChanges = changes;
   }
 
   /** What is in memory only must get to where it can be read from, so that it need not be in memory. */
@@ -211,6 +220,7 @@ export class Saver {
 
   /** Resolves when everything that has changed until now is committed, however long that takes. */
   committed(): Promise<void> {
+    this.#noticeSaved();
     const { changes } = this.#keyspace;
     if (this.savedChanges >= changes && !this.#keyspace.isDirty) return Promise.resolve();
     this.saveSoon();
@@ -351,13 +361,14 @@ export class Saver {
     this.savedChanges = changes;
     this.#restMs = performance.now() + REST_MS;
     if (this.#storage.syncsCommits) this.syncedChanges = changes;
+    this.#noticeSaved();
     this.lastSaveMs = this.#clock.now();
     this.lastSaveTookMs = tookMs;
     this.longestSaveMs = Math.max(this.longestSaveMs, tookMs);
     this.commits++;
     const waiting = this.#waiters;
-    this.#waiters = waiting.filter((waiter) => waiter.changes > changes);
-    for (const waiter of waiting) if (waiter.changes <= changes) waiter.resolve();
+    this.#waiters = waiting.filter((waiter) => waiter.changes > this.savedChanges);
+    for (const waiter of waiting) if (waiter.changes <= this.savedChanges) waiter.resolve();
     this.#resumeSlowedIfCaughtUp();
     // Somebody waits, or the timer found the storage busy.
     if (this.#waiters.length > 0 || (this.#timer === undefined && this.#dirtySinceMs !== undefined)) this.#schedule();

@@ -3,7 +3,7 @@ import type { Statement } from "better-sqlite3";
 import { DamagedError } from "../errors.js";
 import type { Bitmap } from "../keyspace/bitmap.js";
 import type { Connection } from "./schema.js";
-import { type LateBits, NO_LATE_BITS, type Values } from "./values.js";
+import { type LateChanges, NO_LATE_CHANGES, type Values } from "./values.js";
 
 export class ExpressionMaker {
   readonly #values: Values;
@@ -15,14 +15,14 @@ export class ExpressionMaker {
     this.#values = values;
     this.#warn = warn;
     this.#setChunkBytes = connection.prepare("UPDATE keys SET chunk_bytes = ? WHERE id = ?");
-    this.#all = connection.prepare("SELECT id FROM expressions");
+    this.#all = connection.prepare("SELECT id FROM expressions JOIN keys USING (id) JOIN databases USING (slot)");
   }
 
   /** Makes a row's value, if it is an expression; called inside a transaction. One that can't be made stays damaged, and everything else goes on. */
-  make(id: number, late: LateBits): void {
-    if (!this.#values.isExpression(id)) return;
+  make(id: number, late: LateChanges): void {
     let value: Bitmap | undefined;
     try {
+      if (!this.#values.isExpression(id)) return;
       value = this.#values.load(id, late);
     } catch (error) {
       if (!(error instanceof DamagedError)) throw error;
@@ -36,8 +36,8 @@ export class ExpressionMaker {
     this.#setChunkBytes.run(this.#values.replace(id, portable), id);
   }
 
-  /** Makes all values that are expressions, where the log has no bits; called inside a transaction. */
+  /** Makes all values of keys that are expressions, where the log has no bits; called inside a transaction. */
   makeAll(): void {
-    for (const { id } of this.#all.all()) this.make(id, NO_LATE_BITS);
+    for (const { id } of this.#all.all()) this.make(id, NO_LATE_CHANGES);
   }
 }

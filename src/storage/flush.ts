@@ -48,10 +48,10 @@ export interface Flushed {
 }
 
 /** What the log has of rows. */
-export interface LoggedBits {
+export interface Logged {
   has(id: number): boolean;
-  /** In the order of their change, each as `offset * 2 + bit`. */
-  bits(id: number): Iterable<number>;
+  /** In their order. */
+  changes(id: number): ChangedRow[];
 }
 
 /** Bits and rows of a batch that there is room for at first. A power of two. */
@@ -121,14 +121,15 @@ export class Flusher {
   }
 
   /** Commits the batch, or throws and leaves the database as it was. */
-  flush(batch: Batch, logged: LoggedBits): Flushed {
+  flush(batch: Batch, logged: Logged): Flushed {
     const changes = this.#changes;
     changes.read(batch);
     this.#log.clear();
     const flushed: Flushed = { replaced: new Map(), changedRows: 0, logWords: NO_WORDS, named: 0 };
     this.#connection
       .transaction(() => {
-        for (const id of changes.unmade) if (!changes.isReplaced(id)) this.#maker.make(id, (row) => logged.bits(row));
+        for (const id of changes.unmade)
+          if (!changes.isReplaced(id)) this.#maker.make(id, (row) => logged.changes(row));
         for (const piece of changes.pieces) this.#append(...piece);
         // In the order of the ids, which is the order of the rows on the pages.
         for (const id of changes.ids()) this.#flushRow(id, changes.indexOf(id), changes, flushed);

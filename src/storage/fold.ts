@@ -96,10 +96,9 @@ export class Folder {
     return this.#pending.has(id) || this.#round?.pending.has(id) === true;
   }
 
-  /** The bits that the log has of a row, in the order of their change, each as `offset * 2 + bit`. */
-  *bits(id: number): Generator<number> {
-    yield* this.#round?.pending.row(id)?.bits ?? [];
-    yield* this.#pending.row(id)?.bits ?? [];
+  /** What the log has of a row, in the order of the changes. */
+  changes(id: number): ChangedRow[] {
+    return [this.#round?.pending.row(id), this.#pending.row(id)].filter((row) => row !== undefined);
   }
 
   /** Takes over what a flush has committed. */

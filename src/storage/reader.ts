@@ -96,7 +96,10 @@ export class Reader {
   }
 
   load(id: number): Bitmap {
-    const bitmap = this.#values.load(id, (row) => this.#leftover?.row(row)?.bits);
+    const bitmap = this.#values.load(id, (row) => {
+      const late = this.#leftover?.row(row);
+      return late === undefined ? [] : [late];
+    });
     if (bitmap === undefined) throw new Error(`the database file has no value for the key with id ${id}`);
     return bitmap;
   }

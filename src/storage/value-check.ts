@@ -13,7 +13,7 @@ import {
   CONTAINERS,
   checksum,
   type DeltaRow,
-  type LateBits,
+  type LateChanges,
   type Values,
 } from "./values.js";
 
@@ -79,7 +79,7 @@ export function checkExpression(
   id: number,
   sizes: ValueSizes,
   { chunks, deltas }: ValueRows,
-  late: LateBits,
+  late: LateChanges,
   keep?: (value: WholeValue) => void,
 ): ValueFindings {
   const problems: string[] = [];

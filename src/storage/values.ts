@@ -17,6 +17,7 @@ import type { Expression, ValueFacts } from "../keyspace/storage.js";
 import type { Bit } from "../keyspace/value.js";
 import { passing } from "../passing-buffer.js";
 import { type ExpressionText, lostExpression, readExpression, writeExpression } from "./expression.js";
+import type { ChangedRow } from "./log.js";
 import { cutPortable } from "./portable.js";
 import type { Connection } from "./schema.js";
 
@@ -55,11 +56,11 @@ export interface BitChanges {
   zeros: Uint32Array;
 }
 
-/** Bits of a row that the file has in its log only, in the order of their change, each as `offset * 2 + bit`. */
-export type LateBits = (id: number) => Iterable<number> | undefined;
+/** What the file has of a row in its log only, in the order of the changes. */
+export type LateChanges = (id: number) => Iterable<ChangedRow>;
 
-/** Where the log has none. */
-export const NO_LATE_BITS: LateBits = () => undefined;
+/** Where the log has nothing. */
+export const NO_LATE_CHANGES: LateChanges = () => [];
 const NO_CHANGES: BitChanges = { ones: new Uint32Array(), zeros: new Uint32Array() };
 
 export interface ChunkRow {
@@ -76,11 +77,18 @@ export interface DeltaRow {
   checksum: number;
 }
 
-/** A row as the one query for a whole value gives it. A key's `number` is its byte length. */
+/** A row as the one query for a whole value gives it. */
 type ValueRow =
   | { kind: "chunk" | "delta"; number: number; ones: Buffer; zeros: Buffer; checksum: number }
   | ExpressionRow
-  | { kind: "key"; number: number };
+  | KeyRow;
+
+/** What the key says of its value: `number` is its byte length, `checksum` its cardinality. */
+interface KeyRow {
+  kind: "key";
+  number: number;
+  checksum: number;
+}
 
 interface ExpressionRow {
   kind: "expression";
@@ -100,7 +108,7 @@ export class Values {
   readonly #deleteDeltas: Statement<[RowId, RowId]>;
   readonly #putExpression: Statement<ExpressionText>;
   readonly #deleteExpression: Statement<[number]>;
-  readonly #expression: Statement<[number], { expression: string }>;
+  readonly #expression: Statement<[number], { found: 1 }>;
 
   constructor(connection: Connection) {
     this.#all = connection.prepare(
@@ -111,7 +119,7 @@ export class Values {
        UNION ALL
        SELECT 'expression', 0, expression, NULL, checksum FROM expressions WHERE id = :id
        UNION ALL
-       SELECT 'key', byte_length, NULL, NULL, 0 FROM keys WHERE id = :id
+       SELECT 'key', byte_length, NULL, NULL, cardinality FROM keys WHERE id = :id
        LIMIT :limit`,
     );
     this.#chunks = connection.prepare("SELECT chunk & 65535 AS first FROM chunks WHERE chunk BETWEEN ? AND ?");
@@ -130,26 +138,30 @@ export class Values {
       "INSERT OR REPLACE INTO expressions (id, expression, checksum) VALUES (:id, :text, :checksum)",
     );
     this.#deleteExpression = connection.prepare("DELETE FROM expressions WHERE id = ?");
-    this.#expression = connection.prepare("SELECT expression FROM expressions WHERE id = ?");
+    this.#expression = connection.prepare("SELECT 1 AS found FROM expressions WHERE id = ?");
   }
 
   /**
-   * The whole value with its late bits; undefined when there is no key with this id. Throws DamagedError where a row is not what was written.
+   * The whole value with its late changes; undefined when there is no key with this id. Throws DamagedError where a row is not what was written.
    * It has stood upon `depth` expressions.
    */
-  load(id: number, late: LateBits = NO_LATE_BITS, depth = 0): Bitmap | undefined {
+  load(id: number, late: LateChanges = NO_LATE_CHANGES, depth = 0): Bitmap | undefined {
     const bitmap = reading(id, () => this.#read(id, late, depth));
     if (bitmap === undefined) return undefined;
-    for (const packed of late(id) ?? []) bitmap.setBit(Math.floor(packed / 2), (packed % 2) as Bit);
+    for (const { byteLength, bits } of late(id)) {
+      for (const packed of bits) bitmap.setBit(Math.floor(packed / 2), (packed % 2) as Bit);
+      bitmap.byteLength = Math.max(bitmap.byteLength, byteLength);
+    }
     return bitmap;
   }
 
-  #read(id: number, late: LateBits, depth: number): Bitmap | undefined {
+  #read(id: number, late: LateChanges, depth: number): Bitmap | undefined {
     let set: RoaringSet | undefined;
     let made: Bitmap | undefined;
     try {
       for (const row of this.#rows(id)) {
         if (row.kind === "key") {
+          if (made !== undefined) checkMade(id, made, row);
           const bitmap = made ?? new Bitmap(set, row.number);
           made = undefined;
           set = undefined;
@@ -175,7 +187,7 @@ export class Values {
   }
 
   /** What an expression gives. */
-  #make(id: number, { ones: text, checksum: sum }: ExpressionRow, late: LateBits, depth: number): Bitmap {
+  #make(id: number, { ones: text, checksum: sum }: ExpressionRow, late: LateChanges, depth: number): Bitmap {
     const expression = readExpression({ id, text, checksum: sum });
     if (expression === undefined) throw new DamagedError(id, "its expression is lost, or not what was written");
     if (depth >= EXPRESSION_DEPTH_MAX) throw new DamagedError(id, "its expression stands upon too many others");
@@ -190,7 +202,7 @@ export class Values {
     }
   }
 
-  #source(id: number, source: number, late: LateBits, depth: number): Bitmap {
+  #source(id: number, source: number, late: LateChanges, depth: number): Bitmap {
     let bitmap: Bitmap | undefined;
     try {
       bitmap = this.load(source, late, depth);
@@ -215,19 +227,25 @@ export class Values {
 
   /** Whether a row's value is an expression. */
   isExpression(id: number): boolean {
-    return this.#expression.get(id) !== undefined;
+    return reading(id, () => this.#expression.get(id)) !== undefined;
   }
 
   /**
-   * What the whole value measures; undefined when there is no key with this id, or when it is an expression or has deltas, which only the whole can be
-   * merged with. Throws DamagedError as `load`. Has one row in memory at a time.
+   * What the whole value measures, of an expression by what its key says; undefined when there is no key with this id, or when it has deltas, which
+   * only the whole can be merged with. Throws DamagedError as `load`. Has one row in memory at a time.
    */
   measure(id: number): ValueFacts | undefined {
     return reading(id, () => {
       let cardinality = 0;
+      let isExpression = false;
       for (const row of this.#rows(id)) {
-        if (row.kind === "delta" || row.kind === "expression") return undefined;
-        if (row.kind === "key") return { cardinality, byteLength: row.number };
+        if (row.kind === "delta") return undefined;
+        if (row.kind === "key")
+          return { cardinality: isExpression ? row.checksum : cardinality, byteLength: row.number };
+        if (row.kind === "expression") {
+          isExpression = true;
+          continue;
+        }
         const set = openSet(id, row.number, row.checksum, row.ones);
         cardinality += set.size;
         set.dispose();
@@ -321,6 +339,13 @@ export class Values {
     if (chunks.length === 0) chunks.push(0);
     return chunks.reduce((grown, first, i) => grown + this.foldChunk(id, first, chunks[i + 1] ?? CONTAINERS, delta), 0);
   }
+}
+
+/** What an expression is of has its own checksums; that it is as it was when the expression was written, the key tells. */
+function checkMade(id: number, { byteLength, cardinality }: Bitmap, key: KeyRow): void {
+  if (byteLength === key.number && cardinality === key.checksum) return;
+  const found = `${cardinality} bits in ${byteLength} bytes`;
+  throw new DamagedError(id, `its expression gives ${found}, its key says ${key.checksum} in ${key.number}`);
 }
 
 /** Bits that are to be folded into a value's chunks. */

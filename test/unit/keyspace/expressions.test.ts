@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import {
   EXPRESSION_BYTES_MIN,
   EXPRESSION_DEPTH_MAX,
-  EXPRESSIONS_MAX,
+  EXPRESSIONS_BYTES_MAX,
   SMALL_MEMBERS_MAX,
   SOURCE_BYTES_MAX,
 } from "../../../src/config.js";
@@ -183,6 +183,25 @@ describe("before a source changes the value is made as it was", () => {
     expect(members("both")).toEqual(BOTH);
   });
 
+  test("with the length that the log has of it", () => {
+    const long = Buffer.alloc(1000);
+    long[0] = 0xff;
+    keyspace.setRange(database(), "a", 5000, long);
+    storage.apply(keyspace.takeBatch());
+    set("NOT", "not", "a");
+    storage.apply(keyspace.takeBatch());
+    keyspace.residency.forgetClean();
+    const cardinality = keyspace.bitmap(entry("not")).cardinality;
+    restart();
+    expect(keyspace.bitmap(entry("not")).cardinality).toBe(cardinality);
+    restart();
+    keyspace.setBit(database(), keyBytes("a"), 1, 1);
+    storage.commit(keyspace);
+    expect(inFile()).toEqual({ not: cardinality });
+    restart();
+    expect(keyspace.bitmap(entry("not")).byteLength).toBe(6000);
+  });
+
   test("with the bits that the log has of it", () => {
     keyspace.setBit(database(), keyBytes("a"), 9, 1);
     set("AND", "both", "a", "b");
@@ -315,6 +334,7 @@ describe("what is damaged", () => {
 
 describe("what there is to make when a source changes is bounded", () => {
   const expression = (...sources: number[]) => ({ op: "AND", sources }) as const;
+  const idsOf = (expressions: Expressions, id: number) => expressions.release(id).map((each) => each.id);
 
   test("in bytes, of which small ones count as more", () => {
     const expressions = new Expressions();
@@ -322,27 +342,66 @@ describe("what there is to make when a source changes is bounded", () => {
     expect(expressions.add(11, expression(1, 3), EXPRESSION_BYTES_MIN + 1)).toBe(false);
     expect(expressions.add(12, expression(1, 3), 1)).toBe(true);
     expect(expressions.add(13, expression(4, 2), EXPRESSION_BYTES_MIN + 1)).toBe(false);
-    expect(expressions.release(1)).toEqual([
-      { id: 10, bytes: SOURCE_BYTES_MAX - EXPRESSION_BYTES_MIN },
-      { id: 12, bytes: EXPRESSION_BYTES_MIN },
+    expect(expressions.release(1).map(({ id, bytes }) => [id, bytes])).toEqual([
+      [10, SOURCE_BYTES_MAX - EXPRESSION_BYTES_MIN],
+      [12, EXPRESSION_BYTES_MIN],
     ]);
     expect(expressions.add(13, expression(4, 2), SOURCE_BYTES_MAX)).toBe(true);
     expect([1, 2, 3, 10].map((id) => expressions.has(id))).toEqual([false, true, false, false]);
   });
 
-  test("in number", () => {
+  test("with what sources are of that are expressions themselves", () => {
     const expressions = new Expressions();
-    for (let i = 1; i <= EXPRESSIONS_MAX; i++) expect(expressions.add(2 * i, expression(2 * i + 1), 1)).toBe(true);
+    const half = SOURCE_BYTES_MAX / 2;
+    expect(expressions.add(10, expression(1, 2), half)).toBe(true);
+    expect(expressions.add(11, expression(10, 3), half + 1)).toBe(false);
+    expect(expressions.add(11, expression(10, 3), half)).toBe(true);
+    expect(expressions.add(12, expression(4, 3), 1)).toBe(false);
+  });
+
+  test("in all of a database", () => {
+    const expressions = new Expressions();
+    const most = EXPRESSIONS_BYTES_MAX / EXPRESSION_BYTES_MIN;
+    for (let i = 1; i <= most; i++) expect(expressions.add(2 * i, expression(2 * i + 1), 1)).toBe(true);
     expect(expressions.add(1, expression(0), 1)).toBe(false);
-    expect(expressions.release(2)).toEqual([{ id: 2, bytes: EXPRESSION_BYTES_MIN }]);
+    expect(idsOf(expressions, 2)).toEqual([2]);
     expect(expressions.add(1, expression(0), 1)).toBe(true);
   });
 
-  test("and nothing is left of one whose sources are the same row", () => {
+  test("and nothing is left of one whose sources are the same row, or that is its own", () => {
     const expressions = new Expressions();
     expect(expressions.add(10, expression(1, 1), 1)).toBe(true);
-    expect(expressions.release(1)).toEqual([{ id: 10, bytes: EXPRESSION_BYTES_MIN }]);
-    expect(expressions.release(1)).toEqual([]);
-    expect([expressions.has(1), expressions.has(10)]).toEqual([false, false]);
+    expressions.restore(11, expression(11, 1), 1);
+    expect(idsOf(expressions, 1)).toEqual([10, 11]);
+    expect(idsOf(expressions, 1)).toEqual([]);
+    expect([1, 10, 11].map((id) => expressions.has(id))).toEqual([false, false, false]);
+  });
+});
+
+describe("in memory", () => {
+  test("a result does not hold a source that has changed", () => {
+    const before = Bitmap.usedBytes();
+    const results = 50;
+    for (let i = 0; i < results; i++) {
+      set("OR", `result ${i}`, "a", "b");
+      storage.commit(keyspace);
+      keyspace.setBit(database(), keyBytes("a"), 2 * MEMBERS + i, 1);
+    }
+    storage.commit(keyspace);
+    const bytes = keyspace.bitmap(entry("result 0")).nativeBytes;
+    expect(bytes).toBeGreaterThan(0);
+    // Each result has its own bits by now, and there is one `a`: with the old ones there would be twice as much.
+    expect(Bitmap.usedBytes() - before).toBeLessThan(1.3 * results * bytes);
+  });
+
+  test("a result that is not there is made by the writer", () => {
+    set("AND", "both", "a", "b");
+    storage.commit(keyspace);
+    keyspace.residency.forgetClean();
+    keyspace.setBit(database(), keyBytes("a"), 1, 1);
+    const batch = keyspace.takeBatch();
+    expect(batch.words.byteLength).toBeLessThan(100);
+    storage.apply(batch);
+    expect(inFile()).toEqual({ both: BOTH.length });
   });
 });

@@ -630,3 +630,49 @@ describe("while the storage can't write", () => {
     expect(saver.savedChanges).toBe(0);
   });
 });
+
+describe("a change that leaves nothing to write", () => {
+  /** As a SETRANGE that writes what is there, or a BITOP that gives what is there: WATCH is told. */
+  const changeNothing = ({ keyspace, database }: ReturnType<typeof setUp>) =>
+    keyspace.setRange(database, "a", 0, Uint8Array.of(0x80));
+
+  test("is saved at once where nothing else waits, and whoever waits for it goes on", async () => {
+    const all = setUp();
+    all.change();
+    all.saver.saveSoon();
+    await turns();
+    await all.commit(0);
+    changeNothing(all);
+    const before = all.saver.savedChanges;
+    expect(all.keyspace.changes).toBeGreaterThan(before);
+    expect(await stateOf(all.saver.save())).toBe("done");
+    changeNothing(all);
+    all.saver.noticeChanges();
+    expect([all.saver.savedChanges, all.saver.syncedChanges]).toEqual([all.keyspace.changes, all.keyspace.changes]);
+    expect(all.storage.writes.length).toBe(1);
+  });
+
+  test("is saved with what was changed before it", async () => {
+    const all = setUp();
+    all.change();
+    all.saver.saveSoon();
+    await turns();
+    changeNothing(all);
+    const saved = all.saver.committed();
+    expect(await stateOf(saved)).toBe("waits");
+    await all.commit(0);
+    expect(await stateOf(saved)).toBe("done");
+  });
+
+  test("is not synced before what was changed before it", async () => {
+    const all = setUp({ syncsCommits: false });
+    all.change();
+    all.saver.saveSoon();
+    await turns();
+    await all.commit(0);
+    changeNothing(all);
+    all.saver.noticeChanges();
+    expect(all.saver.savedChanges).toBe(all.keyspace.changes);
+    expect(all.saver.syncedChanges).toBe(0);
+  });
+});

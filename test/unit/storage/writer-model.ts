@@ -48,6 +48,7 @@ export type Step =
   | { do: "setBits"; keys: string[]; spread: number; bits: { at: number; bit: 0 | 1 }[] }
   | { do: "manyBits"; key: string; count: number; spread: number; seed: number }
   | { do: "setValue"; key: string; length: number; seed: number }
+  | { do: "setRange"; key: string; start: number; length: number; seed: number }
   | { do: "bitop"; op: BitOp; key: string; of: string[] }
   | { do: "forget" }
   | { do: "delete"; key: string }
@@ -70,6 +71,8 @@ const bits = fc.array(fc.record({ at: fc.nat(30), bit: fc.constantFrom<(0 | 1)[]
 });
 /** Random bytes: up to one chunk that is small, one chunk, and several. */
 const length = fc.constantFrom(0, 5, 5, 5, 3000, 6000, 9000, 150_000);
+/** Few bytes are written bit by bit. */
+const rangeLength = fc.constantFrom(1, 20, 500);
 const pieces = fc.constantFrom(1, 1, 1, 2, 3, 5);
 const failure = fc.option(fc.constantFrom(...FAILURES), { freq: 8 });
 
@@ -86,6 +89,10 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("forget") }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("delete"), key }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("setRange"), key, start: fc.nat(4000), length: rangeLength, seed }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("rename"), key, toKey: key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("emptyDatabase") }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("beginReplacement") }) },
@@ -148,6 +155,9 @@ export class WriterDuel {
         this.#model.set(each.key, { bytes, batch: this.#batch });
         break;
       }
+      case "setRange":
+        this.#setRange(each.key, each.start, sparseNoise(each.length, each.seed));
+        break;
       case "bitop":
         this.#bitop(each.op, each.key, each.op === "NOT" ? each.of.slice(0, 1) : each.of);
         break;
@@ -226,6 +236,15 @@ export class WriterDuel {
     const byte = bytes[offset >>> 3] as number;
     bytes[offset >>> 3] = bit === 1 ? byte | mask : byte & ~mask;
     this.#model.set(name, { bytes, batch: this.#batch });
+  }
+
+  #setRange(name: string, start: number, bytes: Buffer): void {
+    this.#keyspace.setRange(this.#database, name, start, bytes);
+    const before = this.#model.get(name)?.bytes ?? Buffer.alloc(0);
+    const after = Buffer.alloc(Math.max(before.length, start + bytes.length));
+    before.copy(after);
+    bytes.copy(after, start);
+    this.#model.set(name, { bytes: after, batch: this.#batch });
   }
 
   /** As the command does it. */
@@ -378,6 +397,13 @@ function expectValue(found: Bitmap | undefined, bytes: Buffer): void {
 
 function copyOf(model: Model): Model {
   return new Map([...model].map(([name, known]) => [name, { ...known }]));
+}
+
+/** Zeros but for the first byte: the length of a value is often all that changes. */
+function sparseNoise(bytes: number, of: number): Buffer {
+  const sparse = Buffer.alloc(bytes);
+  sparse[0] = of;
+  return sparse;
 }
 
 function noise(bytes: number, of: number): Buffer {
