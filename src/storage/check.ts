@@ -8,7 +8,7 @@ import { DATABASES } from "../config.js";
 import { reasonOf } from "../errors.js";
 import { ID_MAX } from "../keyspace/change-log.js";
 import { keyHash } from "../keyspace/hash.js";
-import { type ChangedRow, isLogRow, type LogRow } from "./log.js";
+import { isLogRow, type LogRow } from "./log.js";
 import { Pending } from "./pending.js";
 import { type Gap, walkRows } from "./row-walk.js";
 import { ALL_NAMES, type Connection } from "./schema.js";
@@ -353,7 +353,7 @@ export class Check {
       kept = value;
     };
     const findings = isExpression
-      ? checkExpression(this.#values, row.id, row, rows, (id) => this.#lateOf(id), this.#rescue && keep)
+      ? checkExpression(this.#values, row.id, rows, (id) => this.#late.changes(id), this.#rescue && keep)
       : checkValue(row.id, row, rows, this.#late.row(row.id), this.#rescue && keep);
     problems.push(...findings.problems);
     if (findings.isWhole) this.summary.bits += findings.cardinality;
@@ -361,12 +361,6 @@ export class Check {
     const isSaved = kept !== undefined && hasName && hasPlace && this.#rescue?.add(row, kept) === true;
     if (problems.length === 0 && (isSaved || this.#rescue === undefined)) return;
     this.#damagedKey(row, [...problems, ...(isSaved ? ["saved as its bits are"] : this.#leftOut())]);
-  }
-
-  /** What the log has of a row. */
-  #lateOf(id: number): ChangedRow[] {
-    const late = this.#late.row(id);
-    return late === undefined ? [] : [late];
   }
 
   #leftOut(): string[] {

@@ -98,7 +98,7 @@ export class Folder {
 
   /** What the log has of a row, in the order of the changes. */
   changes(id: number): ChangedRow[] {
-    return [this.#round?.pending.row(id), this.#pending.row(id)].filter((row) => row !== undefined);
+    return [...(this.#round?.pending.changes(id) ?? []), ...this.#pending.changes(id)];
   }
 
   /** Takes over what a flush has committed. */

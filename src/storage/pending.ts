@@ -175,6 +175,12 @@ export class Pending {
     return { byteLength, cardinality, bits };
   }
 
+  /** The same as a list, empty where it has no bits of the row. */
+  changes(id: number): ChangedRow[] {
+    const row = this.row(id);
+    return row === undefined ? [] : [row];
+  }
+
   /** A row's value was replaced: earlier bits mean nothing any more. */
   forget(id: number): void {
     const slot = this.#slot(id);

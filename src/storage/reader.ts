@@ -96,10 +96,7 @@ export class Reader {
   }
 
   load(id: number): Bitmap {
-    const bitmap = this.#values.load(id, (row) => {
-      const late = this.#leftover?.row(row);
-      return late === undefined ? [] : [late];
-    });
+    const bitmap = this.#values.load(id, (row) => this.#leftover?.changes(row) ?? []);
     if (bitmap === undefined) throw new Error(`the database file has no value for the key with id ${id}`);
     return bitmap;
   }

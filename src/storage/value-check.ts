@@ -77,7 +77,6 @@ export function checkValue(
 export function checkExpression(
   values: Values,
   id: number,
-  sizes: ValueSizes,
   { chunks, deltas }: ValueRows,
   late: LateChanges,
   keep?: (value: WholeValue) => void,
@@ -91,17 +90,18 @@ export function checkExpression(
   } catch (error) {
     problems.push(error instanceof DamagedError ? error.what : reasonOf(error));
   }
-  if (value === undefined || rows > 0) return { problems, isWhole: false, cardinality: 0, readable: "nothing of it" };
-  const { cardinality, byteLength } = value;
-  if (cardinality !== sizes.cardinality) problems.push(`it has ${cardinality} bits, its key says ${sizes.cardinality}`);
-  if (byteLength !== sizes.byteLength) problems.push(`it has ${byteLength} bytes, its key says ${sizes.byteLength}`);
-  // What it is of may be rows that have changed since: then the bits are not the value's.
   const isWhole = problems.length === 0;
+  const cardinality = value?.cardinality ?? 0;
+  if (isWhole && value !== undefined) keep?.(wholeValue(value));
+  value?.dispose();
+  return { problems, isWhole, cardinality, readable: isWhole ? "all of it" : "nothing of it" };
+}
+
+function wholeValue(value: Bitmap): WholeValue {
   const portable = new Uint8Array(value.portableBytes);
   value.writePortable(portable);
-  value.dispose();
-  if (isWhole) keep?.({ portable, byteLength, cardinality });
-  return { problems, isWhole, cardinality, readable: `${cardinality} bits` };
+  const { byteLength, cardinality } = value;
+  return { portable, byteLength, cardinality };
 }
 
 class ValueCheck {

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { ask, askAll } from "../support/ask.js";
 import { ask as askFile } from "../support/corrupt.js";
-import { diceOf } from "../support/random.js";
+import { dice } from "../support/random.js";
 import { sandbox } from "../support/server-process.js";
 
 const KEYS = 40;
@@ -17,9 +17,7 @@ function spin(ms: number): void {
 }
 
 test("is read in one state of the file, while a commit changes what it is of", async () => {
-  const seed = Date.now() % 2 ** 32;
-  console.log(`expression: SEED=${seed}`);
-  const random = diceOf(seed);
+  const random = dice("expressions");
   const server = await sandbox().start({ args: ["--enable-debug-command", "local"] });
   const [reader, writer] = await Promise.all([server.connect(), server.connect()]);
   const value = Buffer.from(Array.from({ length: VALUE_BYTES }, () => random.int(0, 255)));
