@@ -630,8 +630,8 @@ export class Keyspace {
       this.#log.value(contents, number);
     } else {
       for (const offset of changed.members) this.#log.bit(contents, number, offset, bitmap.getBit(offset));
-      // Bits alone, as the log has them, tell of a length by the last of them.
-      if (isLonger) this.#log.bit(contents, number, last, bitmap.getBit(last));
+      // Of a length the log tells by the value's last bit, which is among those if it is 1.
+      if (isLonger && bitmap.getBit(last) === 0) this.#log.bit(contents, number, last, 0);
     }
     changed.dispose();
     if (bitmap.cardinality <= SMALL_AGAIN_MEMBERS) this.#split(contents, number, bitmap);
