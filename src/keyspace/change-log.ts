@@ -11,6 +11,7 @@ import { type Bitmap, portableBytesMax } from "./bitmap.js";
 import { BITOPS, type BitOp, Combination } from "./bitmap-op.js";
 import { type Contents, demote, FLAG } from "./contents.js";
 import { NO_ENTRY } from "./entry-table.js";
+import type { Unmade } from "./expressions.js";
 import type { Expression, PieceFacts, StoredDatabase } from "./storage.js";
 import type { Bit } from "./value.js";
 
@@ -208,6 +209,8 @@ export class ChangeLog {
       expressions.renew(id, combined.result);
       return;
     }
+    // What it was does not matter any more.
+    if ((entries.flags(entry) & FLAG.LINKED) !== 0) this.#release(contents, entry);
     this.#touchValue(contents, entry);
     const isExpression =
       combined !== undefined && expressions.add(id, combined.expression, combined.bytes, combined.result);
@@ -225,23 +228,30 @@ export class ChangeLog {
   }
 
   /**
-   * The value of a row changes: what the expressions are that it is in has to be made before. One that is in memory, where it would hold the source as
-   * it was, is made here for the batch; any other by the writer.
+   * The value of a row changes: what is an expression of it has to be made before. What is in memory, where it would hold the source as it was, is
+   * made here for the batch; any other by the writer. The row is no expression itself any more: returns what it was, if it was one.
    */
-  #release(contents: Contents, entry: number): void {
+  #release(contents: Contents, entry: number): Unmade | undefined {
     const { entries, expressions } = contents;
+    const id = entries.id(entry);
     entries.setFlags(entry, entries.flags(entry) & ~FLAG.LINKED);
-    for (const { id, result, bytes } of expressions.release(entries.id(entry))) {
+    for (const unmade of expressions.release(id)) {
+      const { result } = unmade;
       const known = result?.unmade === undefined ? NO_ENTRY : entries.entryOf(result);
       if (known === NO_ENTRY) {
-        this.#header(KIND.make, id, 0);
-        this.#countReplaced(id, bytes);
+        this.#make(unmade);
       } else {
         this.#note(contents, known, entries.flags(known));
-        this.#countReplaced(id, (result as Bitmap).portableBytesMax);
+        this.#countReplaced(unmade.id, (result as Bitmap).portableBytesMax);
         setFlag(contents, known, FLAG.REWRITTEN);
       }
     }
+    return expressions.drop(id);
+  }
+
+  #make({ id, bytes }: Unmade): void {
+    this.#header(KIND.make, id, 0);
+    this.#countReplaced(id, bytes);
   }
 
   create(contents: Contents, entry: number): void {
@@ -257,7 +267,10 @@ export class ChangeLog {
   /** The row, with what has changed of its value, has another entry now. */
   moveValue(source: Contents, from: number, target: Contents, to: number): void {
     // Expressions are of rows of one database; one of this batch is noted again for the new entry.
-    if (source !== target || (source.entries.flags(from) & FLAG.REWRITTEN) !== 0) this.#release(source, from);
+    if (source !== target || (source.entries.flags(from) & FLAG.REWRITTEN) !== 0) {
+      const own = this.#release(source, from);
+      if (own !== undefined) this.#make(own);
+    }
     const flags = source.entries.flags(from);
     setFlag(target, to, flags & FLAG.LINKED);
     if ((flags & FLAG.REWRITTEN) !== 0) this.value(target, to);
@@ -353,7 +366,10 @@ export class ChangeLog {
     entries.setBatch(entry, this.number);
     let flags = entries.flags(entry);
     if ((flags & (FLAG.VALUED | FLAG.LINKED)) === FLAG.VALUED) return flags;
-    if ((flags & FLAG.LINKED) !== 0) this.#release(contents, entry);
+    if ((flags & FLAG.LINKED) !== 0) {
+      const own = this.#release(contents, entry);
+      if (own !== undefined) this.#make(own);
+    }
     flags &= ~FLAG.LINKED;
     return this.#note(contents, entry, flags);
   }

@@ -107,18 +107,15 @@ export class Expressions {
     });
   }
 
-  /** The value of a row changes: returns what has to be made before. These are no expressions any more. */
+  /** The value of a row changes: returns what is of it and has to be made before. These are no expressions any more. */
   release(id: number): Unmade[] {
-    const ids = new Set(this.#sources.get(id)?.results);
-    if (this.#kept.has(id)) ids.add(id);
-    return [...ids].map((each) => {
-      const { result, bytes } = this.#remove(each);
-      return { id: each, result, bytes };
-    });
+    return [...(this.#sources.get(id)?.results ?? [])].flatMap((each) => this.drop(each) ?? []);
   }
 
-  #remove(id: number): Kept {
-    const kept = this.#kept.get(id) as Kept;
+  /** A row is no expression any more; returns what it was, if it was one. */
+  drop(id: number): Unmade | undefined {
+    const kept = this.#kept.get(id);
+    if (kept === undefined) return undefined;
     this.#kept.delete(id);
     this.#bytes -= kept.bytes;
     for (const source of new Set(kept.sources)) {
@@ -128,6 +125,6 @@ export class Expressions {
       left.bytes -= kept.bytes;
       if (left.results.size === 0) this.#sources.delete(source);
     }
-    return kept;
+    return { id, result: kept.result, bytes: kept.bytes };
   }
 }
