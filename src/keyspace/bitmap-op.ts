@@ -43,8 +43,9 @@ export function bitopCardinality(op: BitOp, sources: readonly Bitmap[], limit = 
   if (sources.length > 1 && limit < cardinalityMax(op, sources)) return cardinalityUpTo(op, sources, limit);
   if (sources.length <= 2) {
     const combination = new Combination(op, sources);
+    const { cardinality } = combination;
     combination.dispose();
-    return Math.min(combination.cardinality, limit);
+    return Math.min(cardinality, limit);
   }
   return cardinalityOf(
     op,
@@ -107,7 +108,7 @@ export class Combination implements UnmadeSet {
   readonly op: BitOp;
   readonly sources: readonly Bitmap[];
   readonly byteLength: number;
-  readonly cardinality: number;
+  #cardinality: number | undefined;
   /** Of what takes long, what is made of the offsets below `#next`. */
   #made: RoaringSet | undefined;
   #next = 0;
@@ -115,12 +116,20 @@ export class Combination implements UnmadeSet {
   constructor(op: BitOp, sources: readonly Bitmap[]) {
     this.byteLength = longest(sources);
     [this.op, this.sources] = withoutComplement(op, sources);
-    for (const source of this.sources) source.hold();
     // Sources are made here, if they were not: what is unmade never stands on more that is.
-    const [a, b] = this.sources.map(({ set }) => set) as [RoaringSet, RoaringSet | undefined];
-    const [first, second] = this.sources as [Bitmap, Bitmap];
-    if (b !== undefined) this.cardinality = pairCardinality(this.op, a, b, flatShared(first, second));
-    else this.cardinality = op === "NOT" ? this.byteLength * 8 - a.size : a.size;
+    for (const source of this.sources) source.hold().make();
+  }
+
+  /** Counted when it is asked for first: who needs the bits at once counts these. */
+  get cardinality(): number {
+    this.#cardinality ??= this.#count();
+    return this.#cardinality;
+  }
+
+  #count(): number {
+    const [a, b] = this.sources as [Bitmap, Bitmap | undefined];
+    if (b !== undefined) return pairCardinality(this.op, a.set, b.set, flatShared(a, b));
+    return this.op === "NOT" ? this.byteLength * 8 - a.cardinality : a.cardinality;
   }
 
   has(offset: number): boolean {

@@ -329,6 +329,14 @@ export class Bitmap implements Value {
     this.set.serialize("portable", out);
   }
 
+  /** What `writePortable` writes, in memory that is soon out of use. */
+  toPortable(): Buffer {
+    const bytes = this.portableBytes;
+    const portable = passingBuffer(bytes).subarray(0, bytes);
+    this.writePortable(portable);
+    return portable;
+  }
+
   /** At most so many bytes `writePortable` will write, without making the set. */
   get portableBytesMax(): number {
     return this.#set === undefined ? portableBytesMax(this) : this.portableBytes;

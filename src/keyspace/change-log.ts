@@ -249,6 +249,12 @@ export class ChangeLog {
     return expressions.drop(id);
   }
 
+  /** The same of a row that goes on from the value that it had. */
+  #releaseAll(contents: Contents, entry: number): void {
+    const own = this.#release(contents, entry);
+    if (own !== undefined) this.#make(own);
+  }
+
   #make({ id, bytes }: Unmade): void {
     this.#header(KIND.make, id, 0);
     this.#countReplaced(id, bytes);
@@ -268,8 +274,7 @@ export class ChangeLog {
   moveValue(source: Contents, from: number, target: Contents, to: number): void {
     // Expressions are of rows of one database; one of this batch is noted again for the new entry.
     if (source !== target || (source.entries.flags(from) & FLAG.REWRITTEN) !== 0) {
-      const own = this.#release(source, from);
-      if (own !== undefined) this.#make(own);
+      this.#releaseAll(source, from);
     }
     const flags = source.entries.flags(from);
     setFlag(target, to, flags & FLAG.LINKED);
@@ -366,10 +371,7 @@ export class ChangeLog {
     entries.setBatch(entry, this.number);
     let flags = entries.flags(entry);
     if ((flags & (FLAG.VALUED | FLAG.LINKED)) === FLAG.VALUED) return flags;
-    if ((flags & FLAG.LINKED) !== 0) {
-      const own = this.#release(contents, entry);
-      if (own !== undefined) this.#make(own);
-    }
+    if ((flags & FLAG.LINKED) !== 0) this.#releaseAll(contents, entry);
     flags &= ~FLAG.LINKED;
     return this.#note(contents, entry, flags);
   }

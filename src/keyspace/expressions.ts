@@ -1,7 +1,7 @@
 /**
  * Values of one database that the file does not hold as bits, but as what BITOP makes of other rows, their sources: bitmapist counts most of its
  * results, and they expire before anybody else wants them. A row that has such a value, or is the source of one, is in an expression. Before it
- * changes, the storage makes the values of the expressions that it is in: here is which these are. It must not know the file.
+ * changes, the values of the expressions that it is in have to be made: here is which these are. It must not know the file.
  */
 import { EXPRESSION_BYTES_MIN, EXPRESSION_DEPTH_MAX, EXPRESSIONS_BYTES_MAX, SOURCE_BYTES_MAX } from "../config.js";
 import type { Bitmap } from "./bitmap.js";
@@ -74,7 +74,7 @@ export class Expressions {
     this.#put(id, { ...expression, result: undefined, bytes: this.#owed(expression, bytes) });
   }
 
-  /** The same as a row made again, whose value in memory is another one now. */
+  /** A row was given the same expression again: its value in memory is another one now. */
   renew(id: number, result: Bitmap): void {
     const kept = this.#kept.get(id);
     if (kept !== undefined) kept.result = result;

@@ -405,9 +405,8 @@ export class Keyspace {
       entries.setSmall(number, bitmap.members);
     } else {
       if (portableBytes > CONTAINERS_BYTES_MAX) return;
-      const portable = passingBuffer(portableBytes).subarray(0, portableBytes);
-      bitmap.writePortable(portable);
-      if (!entries.setContainers(number, portable, cardinality, portableBytes * CONTAINERS_GROWTH_MAX)) return;
+      if (!entries.setContainers(number, bitmap.toPortable(), cardinality, portableBytes * CONTAINERS_GROWTH_MAX))
+        return;
     }
     bitmap.dispose();
     this.residency.grew();

@@ -8,7 +8,6 @@ import { BULK_BYTES_MAX, MIB } from "../config.js";
 import { Bitmap } from "../keyspace/bitmap.js";
 import { portableProblem } from "../keyspace/portable-check.js";
 import { NO_DEADLINE } from "../keyspace/storage.js";
-import { passingBuffer } from "../passing-buffer.js";
 import { ByteStream } from "./byte-stream.js";
 import type { FileFormat } from "./file-target.js";
 import { type Input, InputReader } from "./input.js";
@@ -33,12 +32,10 @@ export const ROARING_ARCHIVE: FileFormat = {
       ...(bitmap.byteLength === bitmap.shortestByteLength ? {} : { [BYTE_LENGTH]: bitmap.byteLength }),
       ...(deadline === NO_DEADLINE ? {} : { [EXPIRES_AT]: deadline }),
     };
-    const bytes = bitmap.portableBytes;
-    const portable = passingBuffer(bytes).subarray(0, bytes);
-    bitmap.writePortable(portable);
-    yield fileHeader(`${database}/${escapeKey(key)}${SUFFIX}`, bytes, attributes);
+    const portable = bitmap.toPortable();
+    yield fileHeader(`${database}/${escapeKey(key)}${SUFFIX}`, portable.length, attributes);
     yield portable;
-    yield padding(bytes);
+    yield padding(portable.length);
   },
 };
 

@@ -30,8 +30,7 @@ export class ExpressionMaker {
       this.#values.lose(id);
     }
     if (value === undefined) return;
-    const portable = new Uint8Array(value.portableBytes);
-    value.writePortable(portable);
+    const portable = value.toPortable();
     value.dispose();
     this.#setChunkBytes.run(this.#values.replace(id, portable), id);
   }

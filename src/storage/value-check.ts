@@ -92,16 +92,10 @@ export function checkExpression(
   }
   const isWhole = problems.length === 0;
   const cardinality = value?.cardinality ?? 0;
-  if (isWhole && value !== undefined) keep?.(wholeValue(value));
+  if (isWhole && value !== undefined)
+    keep?.({ portable: value.toPortable(), byteLength: value.byteLength, cardinality });
   value?.dispose();
   return { problems, isWhole, cardinality, readable: isWhole ? "all of it" : "nothing of it" };
-}
-
-function wholeValue(value: Bitmap): WholeValue {
-  const portable = new Uint8Array(value.portableBytes);
-  value.writePortable(portable);
-  const { byteLength, cardinality } = value;
-  return { portable, byteLength, cardinality };
 }
 
 class ValueCheck {

@@ -151,32 +151,21 @@ describe("before a source changes the value is made as it was", () => {
       keyspace.setBit(database(), keyBytes("renamed"), 1, 1);
     },
   };
-  const names = Object.keys(changes);
+  /** What comes between the result and the change. */
+  const moments: Record<string, () => void> = {
+    later: () => storage.commit(keyspace),
+    "in the same batch": () => {},
+    "when neither was in memory": () => {
+      storage.commit(keyspace);
+      restart();
+    },
+  };
+  const cases = Object.keys(moments).flatMap((when) => Object.keys(changes).map((what) => [what, when] as const));
 
-  test.each(names)("%s", (name) => {
+  test.each(cases)("%s, %s", (what, when) => {
     set("AND", "both", "a", "b");
-    storage.commit(keyspace);
-    changes[name]?.();
-    storage.commit(keyspace);
-    expect(inFile()).toMatchObject({ both: BOTH.length });
-    restart();
-    expect(members("both")).toEqual(BOTH);
-  });
-
-  test.each(names)("%s, in the same batch", (name) => {
-    set("AND", "both", "a", "b");
-    changes[name]?.();
-    storage.commit(keyspace);
-    expect(inFile()).toMatchObject({ both: BOTH.length });
-    restart();
-    expect(members("both")).toEqual(BOTH);
-  });
-
-  test.each(names)("%s, when neither was in memory", (name) => {
-    set("AND", "both", "a", "b");
-    storage.commit(keyspace);
-    restart();
-    changes[name]?.();
+    moments[when]?.();
+    changes[what]?.();
     storage.commit(keyspace);
     expect(inFile()).toMatchObject({ both: BOTH.length });
     restart();
