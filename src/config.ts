@@ -166,9 +166,15 @@ export const EXPIRE_BATCH_ROWS = 64;
  * of them where these are spread over a million ids; over more it is smaller, over fewer up to twice as large.
  */
 export const SMALL_MEMBERS_MAX = 1024;
+/**
+ * The same of a value that is written bit by bit: so many for each 65,536 ids that it spans, and so many whatever it spans. From there on
+ * containers take less memory, and less is moved to make room for a member.
+ */
+export const SMALL_MEMBERS_PER_CONTAINER = 8;
+export const SMALL_MEMBERS_MIN = 128;
 
-/** How far a larger value must have shrunk to become such an array again, so that it does not go back and forth. */
-export const SMALL_AGAIN_MEMBERS = SMALL_MEMBERS_MAX / 2;
+/** How many times fewer members containers must have to become such an array again, so that it does not go back and forth. */
+export const SMALL_AGAIN_DIVISOR = 2;
 
 /** Bits of a string that are written one by one, which leaves small values what they are: 20 to 100 µs. Longer strings are written as a set. */
 export const BITS_ONE_BY_ONE_MAX = 512;

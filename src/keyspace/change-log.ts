@@ -5,7 +5,7 @@
  *
  * A record is `kind | detail << 8 | id's upper 16 bits << 16`, the id's lower 32 bits, then what its kind needs.
  */
-import { FLUSH_BYTES, FLUSH_ENTRIES } from "../config.js";
+import { FLUSH_BYTES, FLUSH_ENTRIES, MIB } from "../config.js";
 import { giveBack, passing } from "../passing-buffer.js";
 import { type Bitmap, portableBytesMax } from "./bitmap.js";
 import { BITOPS, type BitOp, Combination } from "./bitmap-op.js";
@@ -42,8 +42,10 @@ const MEASURE_WORDS = 5;
 const PIECE_WORDS = 5;
 /** What a changed bit costs: a header of two words, and its offset. */
 export const LOGGED_BIT_BYTES = 3 * WORD_BYTES;
+/** What one turn of the event loop adds to a batch that is large already: 50 clients whose pipelines fill a read buffer each. */
+const TURN_BYTES_MAX = MIB;
 /** A batch of so many bytes is taken as soon as it can be, with what there is to say of its values then: few have more. */
-const SHARED_BYTES_MAX = FLUSH_BYTES + FLUSH_ENTRIES * MEASURE_WORDS * WORD_BYTES;
+const SHARED_BYTES_MAX = FLUSH_BYTES + TURN_BYTES_MAX + FLUSH_ENTRIES * MEASURE_WORDS * WORD_BYTES;
 
 /** It is whole as soon as so small a part of it is needed. */
 const SHARED_STEPS = 8;

@@ -14,7 +14,7 @@ import {
   EXPIRE_BATCH_ROWS,
   LOGGED_BITS_MAX,
   MEMBERS_PER_BIT_USE,
-  SMALL_AGAIN_MEMBERS,
+  SMALL_AGAIN_DIVISOR,
   SMALL_MEMBERS_MAX,
 } from "../config.js";
 import { collectPassed, passingBuffer } from "../passing-buffer.js";
@@ -30,7 +30,7 @@ import type { Expressions } from "./expressions.js";
 import { HASH_MAX } from "./hash.js";
 import { type KeyBytes, keyString } from "./key-bytes.js";
 import { Residency } from "./residency.js";
-import { SmallValue } from "./small-value.js";
+import { SmallValue, smallMembersMax } from "./small-value.js";
 import {
   type ExpiredCursor,
   NO_DEADLINE,
@@ -400,14 +400,13 @@ export class Keyspace {
   /** Turns a native value into an array or into containers, if it is not too large for that and has no long runs. */
   #split({ entries }: Contents, number: number, bitmap: Bitmap): void {
     this.#works();
-    const { portableBytes, cardinality } = bitmap;
-    if (cardinality <= SMALL_MEMBERS_MAX) {
-      entries.setSmall(number, bitmap.members);
-    } else {
-      if (portableBytes > CONTAINERS_BYTES_MAX) return;
-      if (!entries.setContainers(number, bitmap.toPortable(), cardinality, portableBytes * CONTAINERS_GROWTH_MAX))
-        return;
-    }
+    const { portableBytes, cardinality, byteLength } = bitmap;
+    const isSplit =
+      cardinality > smallMembersMax(byteLength) &&
+      portableBytes <= CONTAINERS_BYTES_MAX &&
+      entries.setContainers(number, bitmap.toPortable(), cardinality, portableBytes * CONTAINERS_GROWTH_MAX);
+    if (!isSplit && cardinality > SMALL_MEMBERS_MAX) return;
+    if (!isSplit) entries.setSmall(number, bitmap.members);
     bitmap.dispose();
     this.residency.grew();
   }
@@ -633,7 +632,7 @@ export class Keyspace {
       if (isLonger && bitmap.getBit(last) === 0) this.#log.bit(contents, number, last, 0);
     }
     changed.dispose();
-    if (bitmap.cardinality <= SMALL_AGAIN_MEMBERS) this.#split(contents, number, bitmap);
+    if (bitmap.cardinality <= SMALL_MEMBERS_MAX / SMALL_AGAIN_DIVISOR) this.#split(contents, number, bitmap);
     this.residency.grew();
     return cardinality;
   }
@@ -662,12 +661,15 @@ export class Keyspace {
       if (before !== bit) entries.countMembers(number, bit === 1 ? 1 : -1);
       return before;
     }
-    if (kind === VALUE.SMALL && entries.count(number) < SMALL_MEMBERS_MAX)
-      return setSmallBit(contents, number, offset, bit);
-    if (kind === VALUE.SMALL) entries.splitSmall(number);
+    if (kind === VALUE.SMALL) {
+      if (bit === 0 || entries.count(number) < smallMembersMax(entries.byteLength(number)))
+        return setSmallBit(contents, number, offset, bit);
+      entries.splitSmall(number);
+    }
     if (bit === 1) return entries.containersAdd(number, offset) ? 0 : 1;
     const before = entries.containersDelete(number, offset) ? 1 : 0;
-    if (entries.count(number) <= SMALL_AGAIN_MEMBERS) entries.setSmall(number, entries.containersMembers(number));
+    if (entries.count(number) <= smallMembersMax(entries.byteLength(number)) / SMALL_AGAIN_DIVISOR)
+      entries.setSmall(number, entries.containersMembers(number));
     return before;
   }
 

@@ -282,11 +282,11 @@ export class Saver {
     this.#gather(GATHER_TURNS_MAX);
   }
 
-  /** Flushes as soon as a turn of the event loop brought no further change, or after `turns` of them. */
+  /** Flushes as soon as a turn of the event loop brought no further change, after `turns` of them, or when the batch is large. */
   #gather(turns: number): void {
     const { changes } = this.#keyspace;
     setImmediate(() => {
-      if (turns > 1 && this.#keyspace.changes !== changes) return this.#gather(turns - 1);
+      if (turns > 1 && this.#keyspace.changes !== changes && !this.#isLarge) return this.#gather(turns - 1);
       this.#isScheduled = false;
       this.#flush();
     });

@@ -1,5 +1,6 @@
 /** A value of few members, as it is read: a view of the entry table's memory, good until the next change of any entry. */
-import { Bitmap } from "./bitmap.js";
+import { SMALL_MEMBERS_MAX, SMALL_MEMBERS_MIN, SMALL_MEMBERS_PER_CONTAINER } from "../config.js";
+import { Bitmap, CONTAINER_BYTES } from "./bitmap.js";
 import { countContainers } from "./container-counts.js";
 import {
   smallContainers,
@@ -10,6 +11,12 @@ import {
   smallLowerBound,
 } from "./small-set.js";
 import type { Bit, ContainerCounts, Value } from "./value.js";
+
+/** How many members a value that is written bit by bit has as an array at most: fewer where it spans few containers. */
+export function smallMembersMax(byteLength: number): number {
+  const members = Math.ceil(byteLength / CONTAINER_BYTES) * SMALL_MEMBERS_PER_CONTAINER;
+  return Math.min(Math.max(members, SMALL_MEMBERS_MIN), SMALL_MEMBERS_MAX);
+}
 
 export class SmallValue implements Value {
   readonly #words: Uint32Array;

@@ -71,7 +71,7 @@ describe("BITADD and BITREM", () => {
   });
 
   test("leave a small value an array, and make one of many ids native and of few an array", () => {
-    add("small", every(1000, BITS_ONE_BY_ONE_MAX));
+    add("small", every(65_536, BITS_ONE_BY_ONE_MAX));
     expect(kindOf("small")).toBe(VALUE.SMALL);
     add("large", every(1000, 5000));
     expect(kindOf("large")).toBe(VALUE.NATIVE);

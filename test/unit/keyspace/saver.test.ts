@@ -328,6 +328,19 @@ describe("large batches", () => {
     expect(storage.writes).toHaveLength(1);
   });
 
+  test("do not wait for turns that bring more, and so have the memory that batches share", async () => {
+    const { storage, saver, keyspace, database, change } = setUp();
+    for (let i = 0; keyspace.logBytes < FLUSH_BYTES; i++) keyspace.setBit(database, keyBytes("a"), i, 1);
+    saver.noticeChanges();
+    for (let turn = 0; turn < 3; turn++) {
+      change();
+      saver.noticeChanges();
+      await new Promise((resolve) => nextTurn(resolve));
+    }
+    expect(storage.writes).toHaveLength(1);
+    expect(storage.writes[0]?.batch.words.buffer).toBeInstanceOf(SharedArrayBuffer);
+  });
+
   test("do not count a value twice that was replaced twice", async () => {
     const { storage, keyspace, changeMuch } = setUp();
     changeMuch(FLUSH_VALUE_BYTES / 2);

@@ -7,13 +7,17 @@ import {
   CONTAINERS_BYTES_MAX,
   MEMBERS_PER_BIT_USE,
   MIB,
+  SMALL_AGAIN_DIVISOR,
   SMALL_MEMBERS_MAX,
+  SMALL_MEMBERS_MIN,
+  SMALL_MEMBERS_PER_CONTAINER,
 } from "../../../src/config.js";
 import { Bitmap } from "../../../src/keyspace/bitmap.js";
 import type { Database } from "../../../src/keyspace/database.js";
 import type { Entry } from "../../../src/keyspace/entry.js";
 import { VALUE, type ValueKind } from "../../../src/keyspace/entry-table.js";
 import { Keyspace } from "../../../src/keyspace/keyspace.js";
+import type { Bit } from "../../../src/keyspace/value.js";
 import { keyBytes, randomOf } from "./bytes.js";
 import { StorageInHand } from "./sqlite.js";
 
@@ -42,16 +46,60 @@ const usesFor = (members: number) => BIT_USES_MIN + Math.ceil(members / MEMBERS_
 describe("a value is", () => {
   test("an array while it is small, then containers, and an array again when it has shrunk to half of that", () => {
     const { keyspace, database, entry, kind, setBits } = setUp();
-    setBits(SMALL_MEMBERS_MAX, 1000);
+    const spread = 2 ** 16;
+    setBits(SMALL_MEMBERS_MAX, spread);
     expect(kind()).toBe(VALUE.SMALL);
-    setBits(SMALL_MEMBERS_MAX + 1, 1000);
+    setBits(SMALL_MEMBERS_MAX + 1, spread);
     expect(kind()).toBe(VALUE.CONTAINERS);
-    for (let i = SMALL_MEMBERS_MAX; i > SMALL_MEMBERS_MAX / 2; i--)
-      keyspace.setBit(database, keyBytes(KEY), i * 1000, 0);
+    for (let i = SMALL_MEMBERS_MAX; i > SMALL_MEMBERS_MAX / SMALL_AGAIN_DIVISOR; i--)
+      keyspace.setBit(database, keyBytes(KEY), i * spread, 0);
     expect(kind()).toBe(VALUE.CONTAINERS);
     keyspace.setBit(database, keyBytes(KEY), 0, 0);
     expect(kind()).toBe(VALUE.SMALL);
-    expect(keyspace.value(entry()).cardinality).toBe(SMALL_MEMBERS_MAX / 2);
+    expect(keyspace.value(entry()).cardinality).toBe(SMALL_MEMBERS_MAX / SMALL_AGAIN_DIVISOR);
+  });
+
+  test.each([
+    { spans: "little", containers: 1, membersMax: SMALL_MEMBERS_MIN },
+    { spans: "a million ids", containers: 20, membersMax: 20 * SMALL_MEMBERS_PER_CONTAINER },
+  ])("containers with fewer members where it is written and spans $spans", ({ containers, membersMax }) => {
+    const { keyspace, database, entry, kind, setBits } = setUp();
+    const setBit = (offset: number, bit: Bit) => keyspace.setBit(database, keyBytes(KEY), offset, bit);
+    setBit(containers * 2 ** 16 - 1, 1);
+    setBits(membersMax - 1, 11);
+    expect(kind()).toBe(VALUE.SMALL);
+    setBit(5, 1);
+    expect(kind()).toBe(VALUE.CONTAINERS);
+    for (let i = 0; i < membersMax / SMALL_AGAIN_DIVISOR; i++) setBit(i * 11, 0);
+    expect(kind()).toBe(VALUE.CONTAINERS);
+    setBit(5, 0);
+    expect(kind()).toBe(VALUE.SMALL);
+    expect(keyspace.value(entry()).cardinality).toBe(membersMax / SMALL_AGAIN_DIVISOR);
+  });
+
+  test("an array of up to its bound as long as it is read, and containers with the next member", () => {
+    const { keyspace, database, kind } = setUp();
+    const members = Uint32Array.from({ length: SMALL_MEMBERS_MAX }, (_, i) => i * 3);
+    keyspace.setValue(database, KEY, Bitmap.fromMembers(members, SMALL_MEMBERS_MAX));
+    expect(kind()).toBe(VALUE.SMALL);
+    for (const offset of [0, 1, 3]) expect(keyspace.getBit(database, keyBytes(KEY), offset)).toBe(offset % 3 ? 0 : 1);
+    keyspace.setBit(database, keyBytes(KEY), 3, 0);
+    expect(kind()).toBe(VALUE.SMALL);
+    keyspace.setBit(database, keyBytes(KEY), 1, 1);
+    expect(kind()).toBe(VALUE.CONTAINERS);
+    for (const offset of [0, 1, 3, 6])
+      expect(keyspace.getBit(database, keyBytes(KEY), offset)).toBe(offset === 3 ? 0 : 1);
+  });
+
+  test("an array where it is one run: containers have none", () => {
+    const { keyspace, database, entry, kind, bytes } = setUp();
+    const ones = Buffer.alloc(SMALL_MEMBERS_MAX / 8, 0xff);
+    keyspace.setValue(database, KEY, Bitmap.fromBytes(ones));
+    keyspace.bitmap(entry());
+    expect(kind()).toBe(VALUE.NATIVE);
+    keyspace.optimize(entry());
+    expect(kind()).toBe(VALUE.SMALL);
+    expect(bytes().equals(ones)).toBe(true);
   });
 
   test("native when a whole set is needed, and containers again when single bits are", () => {
