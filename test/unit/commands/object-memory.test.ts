@@ -108,8 +108,8 @@ describe("MEMORY USAGE", () => {
 
   test("of a value that is not in memory is the entry, and it is not read", () => {
     const { server, client, leave } = setUp();
-    for (let i = 0; i < 900; i++) client.say(`SETBIT a ${i * 100} 1`);
-    expect(numberOf(client, "MEMORY USAGE a")).toBeGreaterThan(2 * 900);
+    for (let i = 0; i < 900; i++) client.say(`SETBIT a ${i * 65_536} 1`);
+    expect(numberOf(client, "MEMORY USAGE a")).toBeGreaterThan(3600);
     leave();
     const loads = server.keyspace.storageLoads;
     expect(numberOf(client, "MEMORY USAGE a")).toBeLessThan(100);
